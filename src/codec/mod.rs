@@ -1,0 +1,241 @@
+//! Packets to bytes and back, for protocols 3 and 4.
+//!
+//! A *frame* is one packet, as a WebSocket carries it; a *payload* is several, as an HTTP body carries them. Both are
+//! [`Data`]: text or binary, and which of the two is part of the encoding. What is decoded shares the buffer it
+//! arrived in; only base64 and the double encoding of engine.io 1 are copied.
+//!
+//! ```
+//! use engineio_client::{Data, Packet, codec::Codec};
+//!
+//! let codec = Codec::v4();
+//! let body = codec.encode_payload(&["hello".into(), "€".into()]);
+//! assert_eq!(body, Data::from("4hello\x1e4€"));
+//!
+//! let packets: Result<Vec<Packet>, _> = codec.decode_payload(body).collect();
+//! assert_eq!(packets?, ["hello".into(), "€".into()]);
+//! # Ok::<_, engineio_client::codec::DecodeError>(())
+//! ```
+
+mod error;
+mod frame;
+mod payload_v3;
+mod payload_v4;
+
+use bytes::Bytes;
+
+pub use self::error::DecodeError;
+use self::payload_v3::Form;
+use crate::{Data, Packet, Protocol};
+
+/// How packets become bytes; chosen once for a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Codec {
+    version: Version,
+    base64: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    V4,
+    V3,
+    /// Protocol 3 as engine.io 1 speaks it: string payloads are UTF-8 encoded twice.
+    V3Doubled,
+}
+
+impl Codec {
+    /// Protocol 4.
+    pub const fn v4() -> Self {
+        Self { version: Version::V4, base64: false }
+    }
+
+    /// Protocol 3, as engine.io 2 and 3 speak it.
+    pub const fn v3() -> Self {
+        Self { version: Version::V3, base64: false }
+    }
+
+    /// Protocol 3, as engine.io 1 speaks it.
+    pub const fn v3_engine_io_1() -> Self {
+        Self { version: Version::V3Doubled, base64: false }
+    }
+
+    /// Sets whether binary goes out as base64 text, also where bytes could be sent.
+    #[must_use]
+    pub const fn base64(mut self, base64: bool) -> Self {
+        self.base64 = base64;
+        self
+    }
+
+    /// The protocol it speaks.
+    pub const fn protocol(self) -> Protocol {
+        match self.version {
+            Version::V4 => Protocol::V4,
+            Version::V3 | Version::V3Doubled => Protocol::V3,
+        }
+    }
+
+    /// Encodes one packet for a WebSocket. Binary of protocol 4 is handed on as it is; what needs the type before it
+    /// is copied, since a frame is one piece.
+    pub fn encode_frame(self, packet: &Packet) -> Data {
+        match packet.binary().filter(|_| !self.base64) {
+            Some(bytes) if self.version == Version::V4 => Data::Binary(bytes.clone()),
+            Some(bytes) => Data::Binary(frame::with_type_byte(bytes)),
+            None => frame::to_text(packet, self.base64_prefix()).into(),
+        }
+    }
+
+    /// How many bytes the packet takes as a WebSocket message.
+    pub fn frame_len(self, packet: &Packet) -> usize {
+        match packet.binary().filter(|_| !self.base64) {
+            Some(bytes) => bytes.len() + usize::from(self.version != Version::V4),
+            None => frame::text_len(packet, self.base64_prefix()),
+        }
+    }
+
+    /// Decodes what came in one WebSocket message.
+    pub fn decode_frame(self, frame: Data) -> Result<Packet, DecodeError> {
+        match frame {
+            Data::Text(text) => frame::from_text(text, self.base64_prefix()),
+            Data::Binary(bytes) if self.version == Version::V4 => Ok(Packet::from(bytes)),
+            Data::Binary(bytes) => frame::from_type_byte(bytes),
+        }
+    }
+
+    /// Encodes packets as the body of a POST.
+    pub fn encode_payload(self, packets: &[Packet]) -> Data {
+        match self.form(packets.iter().any(|packet| packet.binary().is_some())) {
+            None => payload_v4::encode(packets).into(),
+            Some(Form::Text { doubled }) => payload_v3::encode_text(packets, doubled).into(),
+            Some(Form::Binary) => payload_v3::encode_binary(packets).into(),
+        }
+    }
+
+    /// Decodes the body of a reply, packet by packet as it is iterated. The first error ends it; what came before the
+    /// error is sound.
+    pub fn decode_payload(self, body: Data) -> Payload {
+        Payload { codec: self, rest: Some(body) }
+    }
+
+    fn decode_next(self, body: &mut Option<Data>) -> Result<Option<Packet>, DecodeError> {
+        match (self.version, body.as_mut()) {
+            (_, None) => Ok(None),
+            (Version::V4, Some(Data::Binary(_))) => Err(DecodeError::BinaryPayload),
+            (Version::V4, Some(Data::Text(rest))) => {
+                let (packet, more) = payload_v4::split(rest);
+                if !more {
+                    *body = None;
+                }
+                frame::from_text(packet, self.base64_prefix()).map(Some)
+            }
+            (version, Some(Data::Text(rest))) => payload_v3::decode_text(rest, version == Version::V3Doubled),
+            (_, Some(Data::Binary(rest))) => payload_v3::decode_binary(rest),
+        }
+    }
+
+    /// In protocol 3 the type goes between the `b` and the base64.
+    const fn base64_prefix(self) -> &'static str {
+        match self.version {
+            Version::V4 => "b",
+            Version::V3 | Version::V3Doubled => "b4",
+        }
+    }
+
+    /// How protocol 3 writes a payload; nothing for protocol 4, which has one form.
+    const fn form(self, any_binary: bool) -> Option<Form> {
+        match (self.version, self.base64, any_binary) {
+            (Version::V4, ..) => None,
+            (Version::V3, true, _) | (Version::V3, false, false) => Some(Form::Text { doubled: false }),
+            (Version::V3Doubled, true, _) => Some(Form::Text { doubled: true }),
+            // Every server of protocol 3 reads binary payloads, and engine.io 1 reads nothing else without base64.
+            (Version::V3, false, true) | (Version::V3Doubled, false, _) => Some(Form::Binary),
+        }
+    }
+}
+
+/// The packets of a body, decoded one by one. See [`Codec::decode_payload`].
+#[derive(Debug)]
+pub struct Payload {
+    codec: Codec,
+    rest: Option<Data>, // none once the end or an error was reached
+}
+
+impl Iterator for Payload {
+    type Item = Result<Packet, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.codec.decode_next(&mut self.rest);
+        // Protocol 3 has no separators: nothing left is the end. Protocol 4 has told by itself.
+        let ended = self.codec.version != Version::V4 && self.rest.as_ref().is_some_and(Data::is_empty);
+        if next.is_err() || ended {
+            self.rest = None;
+        }
+        next.transpose()
+    }
+}
+
+impl std::iter::FusedIterator for Payload {}
+
+/// How long a payload gets, counted packet by packet, without encoding it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PayloadSize {
+    packets: usize,
+    any_binary: bool,
+    as_text: usize,   // the bytes that a text payload takes
+    as_binary: usize, // the bytes that a binary payload of protocol 3 takes
+}
+
+impl PayloadSize {
+    /// Counts one packet more.
+    #[must_use]
+    pub fn with(mut self, packet: &Packet, codec: Codec) -> Self {
+        self.packets += 1;
+        self.any_binary |= packet.binary().is_some();
+        let text_len = frame::text_len(packet, codec.base64_prefix());
+        match codec.version {
+            Version::V4 => self.as_text += text_len + usize::from(self.packets > 1), // the separator
+            version => {
+                self.as_text += payload_v3::text_len(packet, text_len, version == Version::V3Doubled);
+                self.as_binary += payload_v3::binary_len(packet);
+            }
+        }
+        self
+    }
+
+    /// The length in bytes.
+    pub fn bytes(self, codec: Codec) -> usize {
+        match codec.form(self.any_binary) {
+            None | Some(Form::Text { .. }) => self.as_text,
+            Some(Form::Binary) => self.as_binary,
+        }
+    }
+}
+
+/// What the first bytes of the first reply tell of the server that sent them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// `0{`: protocol 4.
+    V4,
+    /// `96:0{`: protocol 3 as a string payload; with `b64=1` engine.io 1 looks the same.
+    V3Text,
+    /// `00 09 06 ff`, then `0{`: protocol 3 as a binary payload, which only engine.io 1 opens with.
+    V3Binary,
+}
+
+impl Framing {
+    /// Recognizes a handshake's framing, or nothing.
+    pub(crate) fn of(body: &Bytes) -> Option<Self> {
+        let opens = |rest: &[u8]| rest.starts_with(b"0{");
+        let digits = body.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if opens(body) {
+            Some(Framing::V4)
+        } else if digits > 0 && body.get(digits) == Some(&b':') && opens(&body[digits + 1..]) {
+            Some(Framing::V3Text)
+        } else {
+            let rest = body.strip_prefix(&[0])?;
+            let end = rest.iter().position(|&byte| byte > 9)?;
+            (rest[end] == 255 && opens(&rest[end + 1..])).then_some(Framing::V3Binary)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! Payloads of protocol 3: every packet has its length in front.
+//!
+//! As text: decimal digits, `:`, the packet; the length counts UTF-16 code units. As binary: 0 for text or 1 for bytes,
+//! the digits of the length as values 0 to 9, 255, the packet; the length counts bytes.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use super::{DecodeError, frame};
+use crate::{Packet, Text};
+
+/// How a payload is written.
+pub(super) enum Form {
+    Text { doubled: bool },
+    Binary,
+}
+
+pub(super) fn encode_text(packets: &[Packet], doubled: bool) -> String {
+    let mut payload = String::new();
+    for packet in packets {
+        let text = frame::to_text(packet, BASE64_PREFIX);
+        let text = if doubled { double(&text) } else { text };
+        payload.push_str(&utf16_len(&text).to_string());
+        payload.push(':');
+        payload.push_str(&text);
+    }
+    payload
+}
+
+/// How many bytes a packet takes in a text payload, `text_len` being its own.
+pub(super) fn text_len(packet: &Packet, text_len: usize, doubled: bool) -> usize {
+    let text = packet.text().unwrap_or_default(); // all else is ASCII
+    if doubled {
+        let encoded_twice = text.bytes().filter(|byte| !byte.is_ascii()).count();
+        digits(text_len) + 1 + text_len + encoded_twice
+    } else {
+        digits(text_len - text.len() + utf16_len(text)) + 1 + text_len
+    }
+}
+
+pub(super) fn decode_text(rest: &mut Text, doubled: bool) -> Result<Option<Packet>, DecodeError> {
+    let colon = rest.bytes().take(MAX_DIGITS + 1).position(|byte| byte == b':').ok_or(DecodeError::Length)?;
+    let len = length(rest.bytes().take(colon).map(|byte| byte.wrapping_sub(b'0')))?;
+    rest.split_to(colon + 1);
+    let end = utf16_end(rest, len).ok_or(DecodeError::Length)?;
+    let packet = rest.split_to(end);
+    let packet = if doubled { undouble(&packet)? } else { packet };
+    frame::from_text(packet, BASE64_PREFIX).map(Some)
+}
+
+pub(super) fn encode_binary(packets: &[Packet]) -> Bytes {
+    let mut payload = BytesMut::with_capacity(packets.iter().map(binary_len).sum());
+    for packet in packets {
+        if let Some(bytes) = packet.binary() {
+            put_head(&mut payload, BYTES, 1 + bytes.len());
+            payload.put_u8(frame::MESSAGE);
+            payload.put_slice(bytes);
+        } else {
+            let text = frame::to_text(packet, BASE64_PREFIX);
+            put_head(&mut payload, TEXT, text.len());
+            payload.put_slice(text.as_bytes());
+        }
+    }
+    payload.freeze()
+}
+
+fn put_head(payload: &mut BytesMut, kind: u8, len: usize) {
+    payload.put_u8(kind);
+    payload.extend(len.to_string().bytes().map(|digit| digit - b'0'));
+    payload.put_u8(END_OF_LENGTH);
+}
+
+/// How many bytes a packet takes in a binary payload.
+pub(super) fn binary_len(packet: &Packet) -> usize {
+    let len = match packet {
+        Packet::Message(message) => 1 + message.data.len(),
+        packet => frame::text_len(packet, BASE64_PREFIX),
+    };
+    2 + digits(len) + len
+}
+
+pub(super) fn decode_binary(rest: &mut Bytes) -> Result<Option<Packet>, DecodeError> {
+    let kind = *rest.first().ok_or(DecodeError::EmptyPacket)?;
+    let end = rest.iter().skip(1).take(MAX_DIGITS + 1).position(|&byte| byte == END_OF_LENGTH);
+    let end = end.ok_or(DecodeError::Length)?;
+    let len = length(rest[1..=end].iter().copied())?;
+    rest.advance(end + 2);
+    if len > rest.len() {
+        return Err(DecodeError::Length);
+    }
+    let packet = rest.split_to(len);
+    match kind {
+        TEXT => frame::from_text(Text::try_from(packet)?, BASE64_PREFIX).map(Some),
+        BYTES => frame::from_type_byte(packet).map(Some),
+        kind => Err(DecodeError::UnknownType(kind)),
+    }
+}
+
+/// Reads a decimal number from its digits' values.
+fn length(digits: impl ExactSizeIterator<Item = u8>) -> Result<usize, DecodeError> {
+    if digits.len() == 0 {
+        return Err(DecodeError::Length);
+    }
+    let mut number = 0usize;
+    for digit in digits {
+        if digit > 9 {
+            return Err(DecodeError::Length);
+        }
+        let next = number.checked_mul(10).and_then(|number| number.checked_add(digit.into()));
+        number = next.ok_or(DecodeError::Length)?;
+    }
+    Ok(number)
+}
+
+fn digits(number: usize) -> usize {
+    number.checked_ilog10().unwrap_or(0) as usize + 1
+}
+
+fn utf16_len(text: &str) -> usize {
+    if text.is_ascii() { text.len() } else { text.encode_utf16().count() }
+}
+
+/// Where the first `units` UTF-16 code units of a text end, in bytes; nothing if that is within a character or past
+/// the end.
+fn utf16_end(text: &str, units: usize) -> Option<usize> {
+    if text.as_bytes().get(..units)?.is_ascii() {
+        return Some(units); // a character takes at least as many bytes as units
+    }
+    let mut left = units;
+    for (at, char) in text.char_indices() {
+        if left == 0 {
+            return Some(at);
+        }
+        left = left.checked_sub(char.len_utf16())?;
+    }
+    (left == 0).then_some(text.len())
+}
+
+/// Engine.io 1 takes the UTF-8 bytes of a packet for characters and encodes them once more.
+fn double(text: &str) -> String {
+    text.bytes().map(char::from).collect()
+}
+
+fn undouble(text: &str) -> Result<Text, DecodeError> {
+    let bytes: Result<Vec<u8>, _> = text.chars().map(u8::try_from).collect();
+    let bytes = bytes.map_err(|_| DecodeError::NotDoubled)?;
+    Ok(Text::try_from(Bytes::from(bytes))?)
+}
+
+const BASE64_PREFIX: &str = "b4";
+const TEXT: u8 = 0;
+const BYTES: u8 = 1;
+const END_OF_LENGTH: u8 = 255;
+/// As many as a `usize` can have.
+const MAX_DIGITS: usize = 20;

@@ -1,0 +1,30 @@
+//! Payloads of protocol 4: packets as text, with a record separator between them.
+
+use super::frame;
+use crate::{Packet, Text};
+
+pub(super) fn encode(packets: &[Packet]) -> String {
+    let len = packets.iter().map(|packet| frame::text_len(packet, "b") + 1).sum();
+    let mut payload = String::with_capacity(len);
+    for (index, packet) in packets.iter().enumerate() {
+        if index > 0 {
+            payload.push(SEPARATOR);
+        }
+        frame::push_text(&mut payload, packet, "b");
+    }
+    payload
+}
+
+/// Takes the first packet off, and says whether another follows.
+pub(super) fn split(rest: &mut Text) -> (Text, bool) {
+    match rest.find(SEPARATOR) {
+        Some(end) => {
+            let packet = rest.split_to(end);
+            rest.split_to(SEPARATOR.len_utf8());
+            (packet, true)
+        }
+        None => (std::mem::take(rest), false),
+    }
+}
+
+const SEPARATOR: char = '\x1e';

@@ -1,0 +1,171 @@
+//! The server's first packet, read as the hostile input it may be.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{Protocol, Transport};
+
+/// What the server says of a session as it opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Handshake {
+    /// The session's ID: 1 to 256 visible ASCII characters.
+    pub sid: String,
+    /// The transports that the server would upgrade to, by their names.
+    pub upgrades: Vec<String>,
+    /// How often the heartbeat goes.
+    pub ping_interval: Duration,
+    /// How late the heartbeat may be.
+    pub ping_timeout: Duration,
+    /// The most bytes the server takes in one POST or WebSocket message; servers before 6.2 do not say.
+    pub max_payload: Option<usize>,
+    /// The version the server speaks; [`Protocol::Auto`] while a WebSocket-only session has not shown it.
+    pub protocol: Protocol,
+}
+
+impl Handshake {
+    /// Reads the JSON of an open packet and checks every field. The protocol is left open.
+    pub(crate) fn parse(json: &str) -> Result<Self, HandshakeError> {
+        let json: Json = serde_json::from_str(json).map_err(HandshakeError::Json)?;
+        let carried = |c: char| c.is_ascii_graphic(); // what a URL can carry, escaped or not
+        if !SID_LEN.contains(&json.sid.len()) || !json.sid.chars().all(carried) {
+            return Err(HandshakeError::Sid);
+        }
+        if json.upgrades.len() > MAX_UPGRADES || json.upgrades.iter().any(|name| name.len() > MAX_NAME_LEN) {
+            return Err(HandshakeError::Upgrades);
+        }
+        Ok(Self {
+            ping_interval: delay("pingInterval", json.ping_interval)?,
+            ping_timeout: delay("pingTimeout", json.ping_timeout)?,
+            max_payload: json.max_payload.map(size).transpose()?,
+            sid: json.sid,
+            upgrades: json.upgrades,
+            protocol: Protocol::Auto,
+        })
+    }
+
+    pub(crate) fn to_json(&self) -> String {
+        let json = Json {
+            sid: self.sid.clone(),
+            upgrades: self.upgrades.clone(),
+            ping_interval: self.ping_interval.as_millis() as u64,
+            ping_timeout: self.ping_timeout.as_millis() as u64,
+            max_payload: self.max_payload.map(|size| size as u64),
+        };
+        serde_json::to_string(&json).expect("strings and numbers always serialize")
+    }
+
+    /// Whether the server would upgrade to this transport.
+    pub fn offers(&self, transport: Transport) -> bool {
+        self.upgrades.iter().any(|name| name == transport.name())
+    }
+}
+
+/// What is wrong with a handshake.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum HandshakeError {
+    /// Not JSON, or a field is missing or of another type.
+    #[error("the handshake is not the JSON that it should be")]
+    Json(#[source] serde_json::Error),
+    /// The session ID is empty, too long, or holds characters that a URL can't carry.
+    #[error("the handshake's session ID is unusable")]
+    Sid,
+    /// Too many names of transports, or absurdly long ones.
+    #[error("the handshake's list of upgrades is unusable")]
+    Upgrades,
+    /// A number is zero or beyond all reason.
+    #[error("the handshake's {field} is {value}")]
+    OutOfRange {
+        /// The field's name on the wire.
+        field: &'static str,
+        /// What it said.
+        value: u64,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Json {
+    sid: String,
+    upgrades: Vec<String>,
+    ping_interval: u64,
+    ping_timeout: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_payload: Option<u64>,
+}
+
+fn delay(field: &'static str, millis: u64) -> Result<Duration, HandshakeError> {
+    if DELAY_MILLIS.contains(&millis) {
+        Ok(Duration::from_millis(millis))
+    } else {
+        Err(HandshakeError::OutOfRange { field, value: millis })
+    }
+}
+
+fn size(bytes: u64) -> Result<usize, HandshakeError> {
+    if bytes == 0 {
+        return Err(HandshakeError::OutOfRange { field: "maxPayload", value: bytes });
+    }
+    Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
+}
+
+const SID_LEN: RangeInclusive<usize> = 1..=256;
+const MAX_UPGRADES: usize = 16;
+const MAX_NAME_LEN: usize = 64;
+/// Up to the longest timer that a JavaScript server can set.
+const DELAY_MILLIS: RangeInclusive<u64> = 1..=i32::MAX as u64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_servers_send() {
+        let old = r#"{"sid":"IWEZVYRqKHUz5kNyAAAA","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":60000}"#;
+        let handshake = Handshake::parse(old).unwrap();
+        assert_eq!(handshake.sid, "IWEZVYRqKHUz5kNyAAAA");
+        assert!(handshake.offers(Transport::WebSocket));
+        assert_eq!(handshake.ping_interval, Duration::from_secs(25));
+        assert_eq!(handshake.max_payload, None);
+
+        let new = r#"{"sid":"x","upgrades":[],"pingInterval":300,"pingTimeout":200,"maxPayload":1000000,"more":{}}"#;
+        let handshake = Handshake::parse(new).unwrap();
+        assert!(!handshake.offers(Transport::WebSocket));
+        assert_eq!(handshake.max_payload, Some(1_000_000));
+        assert_eq!(Handshake::parse(&handshake.to_json()).unwrap(), handshake);
+    }
+
+    #[test]
+    fn refuses_what_no_server_should_send() {
+        let with = |field: &str, value: &str| {
+            let mut json = serde_json::json!({
+                "sid": "x", "upgrades": [], "pingInterval": 300, "pingTimeout": 200, "maxPayload": 1000
+            });
+            json[field] = serde_json::from_str(value).unwrap();
+            Handshake::parse(&json.to_string())
+        };
+        assert!(with("sid", r#""fine""#).is_ok());
+        let long = format!("{:?}", "x".repeat(257));
+        for value in [r#""""#, r#""a b""#, r#""é""#, r#""a\nb""#, "7", "null", &long] {
+            assert!(with("sid", value).is_err(), "sid {value}");
+        }
+        let many = format!("{:?}", vec!["websocket"; 17]);
+        for value in ["null", "7", "[7]", r#""websocket""#, &many] {
+            assert!(with("upgrades", value).is_err(), "upgrades {value}");
+        }
+        for field in ["pingInterval", "pingTimeout"] {
+            for value in ["0", "-1", "0.5", "1e300", "2147483648", r#""300""#, "null"] {
+                assert!(with(field, value).is_err(), "{field} {value}");
+            }
+        }
+        for value in ["0", "-1", "0.5", r#""1000""#] {
+            assert!(with("maxPayload", value).is_err(), "maxPayload {value}");
+        }
+        for json in ["", "{}", "[]", "null", "{", &"[".repeat(100_000)] {
+            assert!(Handshake::parse(json).is_err());
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! What travels: packets, and the text and bytes in them.
+
+use std::{fmt, ops::Deref};
+
+use bytes::Bytes;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::Handshake;
+
+/// One Engine.IO packet.
+///
+/// Users hand over and receive [`Message`](Packet::Message)s; the other kinds are the session's own and are
+/// refused by the [`Socket`](crate::Socket) with [`Error::NotAMessage`](crate::Error::NotAMessage).
+///
+/// ```
+/// use engineio_client::Packet;
+///
+/// let text: Packet = "hello".into();
+/// let binary: Packet = vec![1, 2, 3].into();
+/// let small = Packet::from("hi").compress(false);
+/// # let _ = (text, binary, small);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Packet {
+    /// The server opens the session (`0`).
+    Open(Handshake),
+    /// The session ends (`1`).
+    Close,
+    /// Asks for a [`Pong`](Packet::Pong) with the same text (`2`).
+    Ping(Text),
+    /// Answers a [`Ping`](Packet::Ping) (`3`).
+    Pong(Text),
+    /// Carries what the user sent (`4`).
+    Message(Message),
+    /// The session moves to the transport that carries this (`5`).
+    Upgrade,
+    /// Carries nothing; it ends a poll that waits (`6`).
+    Noop,
+}
+
+impl Packet {
+    /// Sets whether a transport that compresses may compress this message. Other kinds are left as they are.
+    #[must_use]
+    pub fn compress(mut self, compress: bool) -> Self {
+        if let Packet::Message(message) = &mut self {
+            message.compress = compress;
+        }
+        self
+    }
+
+    /// The bytes of a binary message.
+    pub(crate) fn binary(&self) -> Option<&Bytes> {
+        match self {
+            Packet::Message(Message { data: Data::Binary(bytes), .. }) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The text of a packet that carries text.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self {
+            Packet::Message(Message { data: Data::Text(text), .. }) | Packet::Ping(text) | Packet::Pong(text) => {
+                Some(text)
+            }
+            _ => None,
+        }
+    }
+
+    /// How many bytes of the user's it carries.
+    pub(crate) fn data_len(&self) -> usize {
+        match self {
+            Packet::Message(message) => message.data.len(),
+            Packet::Ping(data) | Packet::Pong(data) => data.len(),
+            Packet::Open(_) | Packet::Close | Packet::Upgrade | Packet::Noop => 0,
+        }
+    }
+}
+
+impl<T: Into<Data>> From<T> for Packet {
+    fn from(data: T) -> Self {
+        Packet::Message(Message::new(data))
+    }
+}
+
+/// A message: what the user sends and receives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Text or bytes.
+    pub data: Data,
+    /// Whether a transport that compresses may compress it; `true` unless said otherwise.
+    pub compress: bool,
+}
+
+impl Message {
+    /// Makes a message that may be compressed.
+    pub fn new(data: impl Into<Data>) -> Self {
+        Self { data: data.into(), compress: true }
+    }
+}
+
+/// Text or binary. The two are never taken for one another, on any transport.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Data {
+    /// UTF-8 text.
+    Text(Text),
+    /// Bytes.
+    Binary(Bytes),
+}
+
+impl Data {
+    /// Its length in bytes.
+    pub fn len(&self) -> usize {
+        match self {
+            Data::Text(text) => text.len(),
+            Data::Binary(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl From<Text> for Data {
+    fn from(text: Text) -> Self {
+        Data::Text(text)
+    }
+}
+
+impl From<&str> for Data {
+    fn from(text: &str) -> Self {
+        Data::Text(text.into())
+    }
+}
+
+impl From<String> for Data {
+    fn from(text: String) -> Self {
+        Data::Text(text.into())
+    }
+}
+
+impl From<Bytes> for Data {
+    fn from(bytes: Bytes) -> Self {
+        Data::Binary(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Data {
+    fn from(bytes: Vec<u8>) -> Self {
+        Data::Binary(bytes.into())
+    }
+}
+
+impl From<&[u8]> for Data {
+    fn from(bytes: &[u8]) -> Self {
+        Data::Binary(Bytes::copy_from_slice(bytes))
+    }
+}
+
+/// UTF-8 text that shares the buffer it arrived in: cloning and cutting copy nothing.
+///
+/// A small text keeps the whole reply that it came in alive; who stores texts for long turns them into `String`s.
+///
+/// ```
+/// use engineio_client::Text;
+///
+/// let text = Text::from("hello");
+/// assert_eq!(text, "hello");
+/// assert!(text.starts_with("he"));
+/// ```
+#[derive(Clone, Default)]
+pub struct Text {
+    whole: Utf8Bytes,
+    start: usize,
+    end: usize,
+}
+
+impl Text {
+    /// Makes a text of a string literal, without a copy.
+    pub const fn from_static(text: &'static str) -> Self {
+        Self { whole: Utf8Bytes::from_static(text), start: 0, end: text.len() }
+    }
+
+    /// The text itself.
+    pub fn as_str(&self) -> &str {
+        &self.whole.as_str()[self.start..self.end]
+    }
+
+    /// Drops the first `len` bytes, which must end at a character's end.
+    pub(crate) fn skip(mut self, len: usize) -> Self {
+        debug_assert!(self.is_char_boundary(len));
+        self.start += len;
+        self
+    }
+
+    /// Cuts off the first `len` bytes, which must end at a character's end, and keeps the rest.
+    pub(crate) fn split_to(&mut self, len: usize) -> Self {
+        debug_assert!(self.is_char_boundary(len));
+        let head = Self { whole: self.whole.clone(), start: self.start, end: self.start + len };
+        self.start += len;
+        head
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl AsRef<str> for Text {
+    fn as_ref(&self) -> &str {
+        self
+    }
+}
+
+impl AsRef<[u8]> for Text {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Utf8Bytes::from(text).into()
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Utf8Bytes::from(text).into()
+    }
+}
+
+impl From<Utf8Bytes> for Text {
+    fn from(whole: Utf8Bytes) -> Self {
+        Self { start: 0, end: whole.len(), whole }
+    }
+}
+
+impl TryFrom<Bytes> for Text {
+    type Error = std::str::Utf8Error;
+
+    fn try_from(bytes: Bytes) -> Result<Self, Self::Error> {
+        Ok(Utf8Bytes::try_from(bytes)?.into())
+    }
+}
+
+impl From<Text> for Bytes {
+    fn from(text: Text) -> Self {
+        Bytes::from(text.whole).slice(text.start..text.end)
+    }
+}
+
+impl From<Text> for String {
+    fn from(text: Text) -> Self {
+        text.as_str().to_owned()
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Text {}
+
+impl PartialEq<str> for Text {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for Text {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl std::hash::Hash for Text {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.as_str(), f)
+    }
+}
