@@ -1,0 +1,83 @@
+//! Sets one pair of a URI's query.
+
+use http::{Uri, uri::PathAndQuery};
+
+/// Replaces the pair called `name`, or appends one. Everything else stays as it was, to the byte.
+///
+/// A URI that has no place for a query (`*`, `host:port`) or no room left for it is not touched.
+pub(crate) fn set_query(uri: &mut Uri, name: &str, value: &str) {
+    let pair = form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
+    let mut pairs: Vec<&str> = match uri.query() {
+        None | Some("") => Vec::new(),
+        Some(query) => query.split('&').collect(),
+    };
+    let place = pairs.iter().position(|other| is_called(other, name)).unwrap_or(pairs.len());
+    pairs.retain(|other| !is_called(other, name));
+    pairs.insert(place, &pair);
+
+    let path_and_query = format!("{}?{}", uri.path(), pairs.join("&"));
+    if let Some(changed) = with_path_and_query(uri, path_and_query) {
+        *uri = changed;
+    }
+}
+
+fn is_called(pair: &str, name: &str) -> bool {
+    form_urlencoded::parse(pair.as_bytes()).any(|(other, _)| other == name)
+}
+
+fn with_path_and_query(uri: &Uri, path_and_query: String) -> Option<Uri> {
+    if !path_and_query.starts_with('/') {
+        return None;
+    }
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(path_and_query).ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::BoxError;
+
+    fn set(uri: &str, name: &str, value: &str) -> Result<String, BoxError> {
+        let mut uri: Uri = uri.parse()?;
+        set_query(&mut uri, name, value);
+        Ok(uri.to_string())
+    }
+
+    #[test]
+    fn one_pair_changes_and_nothing_else() -> Result<(), BoxError> {
+        let table = [
+            ("http://h:1/p/", "http://h:1/p/?t=1"),
+            ("http://h", "http://h/?t=1"),
+            ("http://h?", "http://h/?t=1"),
+            ("http://h?a=b", "http://h/?a=b&t=1"),
+            ("http://u:p@[::1]:1/p?", "http://u:p@[::1]:1/p?t=1"),
+            ("/p", "/p?t=1"),
+            ("/p?a=b+c%20%2f&&d&=e", "/p?a=b+c%20%2f&&d&=e&t=1"),
+            ("/p?t=0&a=t", "/p?t=1&a=t"),
+            ("/p?a&t&T=2&tt=3&b", "/p?a&t=1&T=2&tt=3&b"),
+            ("/p?a&t=8&b&%74=9", "/p?a&t=1&b"),
+        ];
+        for (before, after) in table {
+            assert_eq!(set(before, "t", "1")?, after, "{before}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn names_and_values_are_encoded() -> Result<(), BoxError> {
+        assert_eq!(set("/?a=b", "ä&", "1=2 #")?, "/?a=b&%C3%A4%26=1%3D2+%23");
+        assert_eq!(set("/?%C3%A4%26=0&a=b", "ä&", "1")?, "/?%C3%A4%26=1&a=b");
+        Ok(())
+    }
+
+    #[test]
+    fn a_uri_without_a_place_for_it_is_left_alone() -> Result<(), BoxError> {
+        let long = format!("/{}", "x".repeat(65_000));
+        for uri in ["*", "example.com:80", &long] {
+            assert_eq!(set(uri, "t", &"y".repeat(1_000))?, uri);
+        }
+        Ok(())
+    }
+}
