@@ -1,0 +1,129 @@
+// A reference server that echoes, obeys `!` commands, and tells on stdout what happens to it:
+//   node server.js '{"version": "6", "options": {"pingInterval": 300}, "greet": ["hi"], "log_requests": true}'
+"use strict";
+
+const http = require("http");
+const lines = require("./lines");
+
+const config = JSON.parse(process.argv[2]);
+const engineio = require(`engine.io-${config.version}`);
+
+const connections = new Set(); // TCP
+const sessions = new Map(); // Engine.IO, by id
+
+const server = http.createServer((request, response) => response.writeHead(404).end());
+server.on("connection", (connection) => {
+  connections.add(connection);
+  connection.on("close", () => connections.delete(connection));
+});
+engineio.attach(server, config.options).on("connection", onSession);
+if (config.log_requests) logRequests();
+server.listen(0, "127.0.0.1", () => {
+  lines.write({ event: "listening", port: server.address().port });
+});
+lines.read(onOrder);
+
+function onSession(session) {
+  const { id: sid, request } = session;
+  sessions.set(sid, session);
+  session.on("upgrade", (transport) => lines.write({ event: "upgrade", sid, transport: transport.name }));
+  session.on("close", (reason) => {
+    sessions.delete(sid);
+    lines.write({ event: "close", sid, reason });
+  });
+  lines.write({
+    event: "connection",
+    sid,
+    protocol: session.protocol || 3, // only servers from 4 on know more than one
+    transport: session.transport.name,
+    headers: request.headers,
+    url: request.url,
+  });
+
+  let collecting = null;
+  session.on("message", (data = "") => {
+    if (collecting) {
+      collecting = collect(session, collecting, data);
+    } else if (typeof data === "string" && data.startsWith("!collect ")) {
+      collecting = collect(session, { next: 0, end: count(data) });
+    } else if (!obey(session, data)) {
+      session.send(data);
+    }
+  });
+  for (const text of config.greet || []) session.send(text);
+}
+
+// Whether `data` was a command.
+function obey(session, data) {
+  if (typeof data !== "string" || !data.startsWith("!")) return false;
+  switch (data.split(" ")[0]) {
+    case "!burst":
+      burst(session, count(data));
+      return true;
+    case "!burst-binary":
+      for (let i = 0; i < count(data); i++) session.send(bigEndian(i));
+      return true;
+    case "!close":
+      session.close();
+      return true;
+    case "!headers":
+      session.send(JSON.stringify(session.request.headers));
+      return true;
+    case "!transport":
+      session.send(session.transport.name);
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Takes one more message, if there is one, and returns what is still awaited, or null.
+function collect(session, { next, end }, data) {
+  if (data !== undefined) {
+    if (data !== String(next)) {
+      session.send(`collected wrong at ${next}: ${typeof data === "string" ? data : `${data.length} bytes`}`);
+      return null;
+    }
+    next++;
+  }
+  if (next < end) return { next, end };
+  session.send(`collected ${end} ok`);
+  return null;
+}
+
+function onOrder(order) {
+  switch (order.do) {
+    case "send":
+      return sessions.forEach((session) => session.send(order.text ?? Buffer.from(order.base64, "base64")));
+    case "burst":
+      return sessions.forEach((session) => burst(session, order.count));
+    case "close":
+      return sessions.forEach((session) => session.close());
+    case "vanish":
+      server.close(() => lines.write({ event: "vanished" }));
+      return connections.forEach((connection) => connection.destroy());
+    default:
+      throw new Error(`unknown order: ${order.do}`);
+  }
+}
+
+function burst(session, count) {
+  for (let i = 0; i < count; i++) session.send(String(i));
+}
+
+function count(command) {
+  return Number(command.split(" ")[1]);
+}
+
+function bigEndian(number) {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(number);
+  return bytes;
+}
+
+function logRequests() {
+  const log = ({ method, url, headers }) => lines.write({ event: "request", method, url, headers });
+  server.prependListener("request", log);
+  // A listener of ours alone would leave upgrades unanswered that Node otherwise takes for plain requests.
+  if (server.listenerCount("upgrade") > 0) server.prependListener("upgrade", log);
+}

@@ -1,0 +1,105 @@
+//! The reference servers, and their parsers as an oracle. Both need Node.
+
+mod install;
+mod process;
+
+use std::{collections::VecDeque, time::Duration};
+
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use self::process::Process;
+
+/// A reference server in a process of its own, which ends with this value.
+///
+/// `node/server.js` tells which commands its sessions obey.
+pub(crate) struct Reference {
+    process: Process,
+    port: u64,
+    skipped: VecDeque<Value>, // events that nobody has asked for yet
+}
+
+impl Reference {
+    /// Starts engine.io `version`, from 1 to 6, with its own `options`.
+    pub(crate) async fn start(version: u8, options: Value) -> Self {
+        Self::start_with(json!({ "version": version.to_string(), "options": options })).await
+    }
+
+    /// Starts a server from all that `node/server.js` takes: also `greet` and `log_requests`.
+    pub(crate) async fn start_with(config: Value) -> Self {
+        let process = Process::spawn("server.js", &[&config.to_string()]);
+        let mut server = Self { process, port: 0, skipped: VecDeque::new() };
+        let listening = server.event_within(START, "listening").await;
+        server.port = listening["port"].as_u64().expect("a port");
+        server
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The next event of that name. Those before it stay for calls that ask for them.
+    pub(crate) async fn event(&mut self, name: &str) -> Value {
+        self.event_within(EVENT, name).await
+    }
+
+    /// Gives an order, such as `{"do": "burst", "count": 9}`.
+    pub(crate) async fn command(&mut self, order: Value) {
+        self.process.write(&order).await;
+    }
+
+    /// Freezes the server: its connections stay open, and nothing is answered.
+    pub(crate) fn stop_process(&self) {
+        self.process.signal("-STOP");
+    }
+
+    pub(crate) fn continue_process(&self) {
+        self.process.signal("-CONT");
+    }
+
+    pub(crate) async fn kill(self) {
+        self.process.kill().await;
+    }
+
+    async fn event_within(&mut self, limit: Duration, name: &str) -> Value {
+        if let Some(at) = self.skipped.iter().position(|event| event["event"] == name) {
+            return self.skipped.remove(at).expect("it was found there");
+        }
+        let found = timeout(limit, async {
+            while let Some(event) = self.process.read().await {
+                if event["event"] == name {
+                    return Some(event);
+                }
+                self.skipped.push_back(event);
+            }
+            None
+        });
+        match found.await {
+            Ok(Some(event)) => event,
+            Ok(None) => panic!("the server ended before any {name:?}; seen: {:?}", self.skipped),
+            Err(_) => panic!("no {name:?} within {limit:?}; seen: {:?}", self.skipped),
+        }
+    }
+}
+
+/// The parsers of protocols 3 and 4. `node/parsers.js` tells what can be asked.
+pub(crate) struct Parsers {
+    process: Process,
+}
+
+impl Parsers {
+    pub(crate) async fn start() -> Self {
+        Self { process: Process::spawn("parsers.js", &[]) }
+    }
+
+    pub(crate) async fn ask(&mut self, question: Value) -> Value {
+        self.process.write(&question).await;
+        let answer = timeout(EVENT, self.process.read()).await;
+        let answer = answer.expect("an answer in time").expect("the parsers are still there");
+        assert_eq!(answer["id"], question["id"], "answers come in the order of the questions");
+        answer
+    }
+}
+
+const START: Duration = Duration::from_secs(30);
+const EVENT: Duration = Duration::from_secs(15);
