@@ -1,0 +1,100 @@
+//! How a session ended, and what it left behind.
+
+use std::fmt;
+
+use http::StatusCode;
+
+use crate::{Error, Packet, Text};
+
+/// Why a session ended, with what was not sent.
+#[derive(Clone, Debug)]
+pub struct Close {
+    pub(crate) reason: CloseReason,
+    pub(crate) error: Option<Error>,
+    pub(crate) frame: Option<CloseFrame>,
+    pub(crate) unsent: Vec<Packet>,
+    pub(crate) in_doubt: Vec<Packet>,
+}
+
+impl Close {
+    /// The reason, in the terms of the reference client.
+    pub fn reason(&self) -> CloseReason {
+        self.reason
+    }
+
+    /// The error that ended it, if one did.
+    pub fn error(&self) -> Option<&Error> {
+        self.error.as_ref()
+    }
+
+    /// The HTTP status that ended it.
+    pub fn status(&self) -> Option<StatusCode> {
+        self.error.as_ref()?.status()
+    }
+
+    /// What the server said as it closed the WebSocket.
+    pub fn frame(&self) -> Option<&CloseFrame> {
+        self.frame.as_ref()
+    }
+
+    /// What was never handed to a transport, in order. It can be sent again without doubling anything.
+    pub fn unsent(&self) -> &[Packet] {
+        &self.unsent
+    }
+
+    /// What a transport was handed and never finished, in order: in a POST that got no `ok`, or in a WebSocket's
+    /// buffer. It may have arrived.
+    pub fn in_doubt(&self) -> &[Packet] {
+        &self.in_doubt
+    }
+}
+
+impl fmt::Display for Close {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.reason)?;
+        if let Some(frame) = &self.frame {
+            write!(f, " ({} {})", frame.code, frame.text)?;
+        }
+        if let Some(error) = &self.error {
+            write!(f, ": {error}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// We closed it.
+    ForcedClose,
+    /// The server closed it.
+    TransportClose,
+    /// A transport failed.
+    TransportError,
+    /// The server was silent for too long.
+    PingTimeout,
+    /// The server sent what can't be understood.
+    ParseError,
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            CloseReason::ForcedClose => "forced close",
+            CloseReason::TransportClose => "transport close",
+            CloseReason::TransportError => "transport error",
+            CloseReason::PingTimeout => "ping timeout",
+            CloseReason::ParseError => "parse error",
+        })
+    }
+}
+
+/// What a WebSocket's close frame said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloseFrame {
+    /// Its code, such as 1000 (normal) or 1009 (message too big).
+    pub code: u16,
+    /// Its text, often empty.
+    pub text: Text,
+}

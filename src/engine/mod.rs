@@ -1,0 +1,536 @@
+//! Every rule of the protocol, and nothing else.
+
+mod heartbeat;
+mod inbox;
+mod outbox;
+mod settings;
+
+use std::time::{Duration, Instant};
+
+pub(crate) use self::settings::Settings;
+use self::{heartbeat::Heartbeat, inbox::Inbox, outbox::Outbox};
+use crate::{
+    Close, CloseFrame, CloseReason, Data, Error, Event, EventSet, Handshake, Packet, Protocol, Stage, Stats, Text,
+    Transport,
+    codec::{Codec, PayloadSize},
+};
+
+/// Packets and instants in, packets and events out. Opens no socket and reads no clock.
+///
+/// What happens is told by `handle_*`; then what follows is taken by `poll_*`, and what holds is asked by `wants_*`.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    settings: Settings,
+    state: State,
+    since: Instant,    // when opening began
+    deadline: Instant, // when opening or closing has taken too long
+    current: Transport,
+    handshake: Option<Handshake>,
+    heartbeat: Option<Heartbeat>,
+    trial: Option<Trial>,
+    upgrade_due: bool,       // the first packet on a transport that we moved to
+    control: Option<Packet>, // a ping or pong for the current transport: one is enough, the last
+    outbox: Outbox,
+    writing_since: Option<Instant>, // when the transport last took a packet, if it is not done with it
+    inbox: Inbox,
+    stats: Stats,
+}
+
+/// Where a session is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// The handshake is under way; what is sent is buffered.
+    Opening,
+    /// Messages go both ways.
+    Open,
+    /// We are closing it; what was sent before still goes out.
+    Closing,
+    /// It has ended.
+    Closed,
+}
+
+/// The attempt to move to a WebSocket.
+#[derive(Debug)]
+struct Trial {
+    deadline: Instant,
+    step: Step,
+    hold: Duration,
+}
+
+#[derive(Debug)]
+enum Step {
+    /// The probe is under way. Polling goes on, but a GET that need not hang is held back until this instant: the
+    /// reference server ends a hanging GET only every 100 ms, and the switch would have to wait for that.
+    Probing { probe: Option<Packet>, held_until: Option<Instant> },
+    /// The probe was answered. Polling falls silent, nothing new is sent.
+    Silencing,
+}
+
+// What is told.
+impl Engine {
+    pub(crate) fn new(settings: Settings, now: Instant) -> Self {
+        Self {
+            state: State::Opening,
+            since: now,
+            deadline: now + settings.handshake_timeout,
+            current: settings.transport,
+            handshake: None,
+            heartbeat: None,
+            trial: None,
+            upgrade_due: false,
+            control: None,
+            outbox: Outbox::default(),
+            writing_since: None,
+            inbox: Inbox::new(settings.events),
+            stats: Stats::default(),
+            settings,
+        }
+    }
+
+    /// The user sends a message.
+    pub(crate) fn send(&mut self, packet: Packet) -> Result<(), Error> {
+        if matches!(self.state, State::Closing | State::Closed) {
+            return Err(Error::Closed);
+        }
+        if !matches!(packet, Packet::Message(_)) {
+            return Err(Error::NotAMessage);
+        }
+        if let Some(handshake) = &self.handshake {
+            check(&packet, handshake, self.current, &self.settings)?;
+        }
+        if self.inbox.wants(EventSet::PACKET_CREATE) {
+            self.inbox.push(Event::PacketCreate(packet.clone()));
+        }
+        self.outbox.push(packet);
+        Ok(())
+    }
+
+    /// The user closes the session. What was sent before still goes out, until the close timeout.
+    pub(crate) fn close(&mut self, now: Instant) {
+        match self.state {
+            State::Opening => {
+                // The attempt is given up; if it succeeds all the same, nothing is left open at the server.
+                self.tell_close(CloseReason::ForcedClose, None, None);
+            }
+            State::Open => {
+                self.inbox.drop_messages();
+                if matches!(self.trial, Some(Trial { step: Step::Probing { .. }, .. })) {
+                    self.fail_trial(Error::Closed);
+                }
+            }
+            State::Closing | State::Closed => return,
+        }
+        self.state = State::Closing;
+        self.deadline = now + self.settings.close_timeout;
+    }
+
+    /// A packet came.
+    pub(crate) fn handle_packet(&mut self, packet: Packet, via: Transport, now: Instant) {
+        if self.state == State::Closed {
+            return;
+        }
+        if via != self.current {
+            return self.handle_probe_packet(packet, via);
+        }
+        if self.inbox.wants(EventSet::PACKET) {
+            self.inbox.push(Event::Packet(packet.clone()));
+        }
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.handle_packet(now);
+            self.inbox.push(Event::Heartbeat);
+        }
+        match (self.heartbeat.is_some(), packet) {
+            (false, Packet::Open(handshake)) => self.open(handshake, now),
+            (true, Packet::Message(message)) => self.handle_message(message.data),
+            (true, Packet::Ping(data)) => self.handle_ping(data, now),
+            (true, Packet::Pong(_)) => self.handle_pong(now),
+            (true, Packet::Close) => self.handle_end(via, None),
+            (true, Packet::Noop) => self.handle_noop(now),
+            (_, packet) => {
+                let error = Error::Protocol { transport: via, packet: Box::new(packet) };
+                self.fail(CloseReason::ParseError, error);
+            }
+        }
+    }
+
+    /// A transport failed.
+    pub(crate) fn handle_error(&mut self, error: Error, via: Transport) {
+        if via != self.current {
+            return self.fail_trial(error);
+        }
+        let reason = match error {
+            Error::Decode { .. } | Error::Protocol { .. } => CloseReason::ParseError,
+            _ => CloseReason::TransportError,
+        };
+        self.fail(reason, error);
+    }
+
+    /// The server ended a transport in an orderly way.
+    pub(crate) fn handle_end(&mut self, via: Transport, frame: Option<CloseFrame>) {
+        if via != self.current {
+            return self.fail_trial(Error::Ended { transport: via, stage: Stage::Upgrading });
+        }
+        match self.state {
+            State::Opening => {
+                self.fail(CloseReason::TransportClose, Error::Ended { transport: via, stage: Stage::Opening });
+            }
+            State::Open => self.finish(CloseReason::TransportClose, None, frame),
+            State::Closing | State::Closed => self.finish(CloseReason::ForcedClose, None, frame),
+        }
+    }
+
+    /// The current transport is done with all that it was handed.
+    pub(crate) fn handle_flushed(&mut self) {
+        self.writing_since = None;
+        if self.outbox.finish() {
+            self.inbox.push(Event::Drain);
+        }
+    }
+
+    /// Polling has fallen silent: the session moves. Packets of the last GET are in already.
+    pub(crate) fn handle_silence(&mut self) {
+        if self.wants_silence() {
+            self.trial = None;
+            self.current = Transport::WebSocket;
+            self.upgrade_due = true;
+            self.inbox.push(Event::Upgrade(Transport::WebSocket));
+        }
+    }
+
+    /// The transport has closed as we wished.
+    pub(crate) fn handle_closed(&mut self) {
+        self.finish(CloseReason::ForcedClose, None, None);
+    }
+
+    /// Polling sent or ended this many GETs.
+    pub(crate) fn handle_polls(&mut self, sent: u32, answered: u32) {
+        (0..answered).for_each(|_| self.inbox.push(Event::PollComplete));
+        (0..sent).for_each(|_| self.inbox.push(Event::Poll));
+    }
+}
+
+// What follows.
+impl Engine {
+    /// The next packet to be written, and where; it stays until [`poll_transmit`](Self::poll_transmit) takes it.
+    pub(crate) fn next_transmit(&self) -> Option<(&Packet, Transport)> {
+        if let Some(Trial { step: Step::Probing { probe: Some(probe), .. }, .. }) = &self.trial {
+            return Some((probe, Transport::WebSocket));
+        }
+        if self.heartbeat.is_none() || self.state == State::Closed || self.wants_silence() {
+            return None; // while polling falls silent, what is queued waits for the WebSocket
+        }
+        let packet = if self.upgrade_due { Some(&Packet::Upgrade) } else { self.control.as_ref() };
+        packet.or_else(|| self.outbox.front()).map(|packet| (packet, self.current))
+    }
+
+    /// Takes the packet that [`next_transmit`](Self::next_transmit) told of.
+    pub(crate) fn poll_transmit(&mut self, now: Instant) -> Option<Packet> {
+        let (_, via) = self.next_transmit()?;
+        if let Some(Trial { step: Step::Probing { probe, .. }, .. }) = &mut self.trial {
+            if probe.is_some() {
+                return probe.take();
+            }
+        }
+        debug_assert_eq!(via, self.current);
+        self.writing_since = Some(now);
+        if std::mem::take(&mut self.upgrade_due) {
+            return Some(Packet::Upgrade);
+        }
+        self.control.take().or_else(|| {
+            let packet = self.outbox.hand_over()?;
+            self.stats.packets_sent += 1;
+            self.stats.bytes_sent += packet.data_len() as u64;
+            self.inbox.push(Event::Flush);
+            Some(packet)
+        })
+    }
+
+    /// The next event for the user.
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+        if self.protocol() == Protocol::Auto && !self.settings.base64 && self.inbox.next_is_binary() {
+            return None; // in protocol 3 its first byte is not the user's: the protocol has to come out first
+        }
+        self.inbox.pop()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let closing = match self.state {
+            State::Opening | State::Closing => Some(self.deadline),
+            State::Open => None,
+            State::Closed => return None,
+        };
+        let beating = self.heartbeat.as_ref().map(Heartbeat::poll_timeout).filter(|_| self.state == State::Open);
+        let trial = self.trial.as_ref().map(|trial| match trial.step {
+            Step::Probing { held_until: Some(held_until), .. } => held_until.min(trial.deadline),
+            _ => trial.deadline,
+        });
+        [closing, beating, trial, self.writing_deadline()].into_iter().flatten().min()
+    }
+
+    /// Time has passed. `caught_up` says that everything which came has been handled: only then silence counts, so that
+    /// who was not polled for a while does not take its own pause for the server's.
+    pub(crate) fn handle_timeout(&mut self, now: Instant, caught_up: bool) {
+        let timed_out = |stage, transport| Error::Timeout { transport, stage };
+        if self.writing_deadline().is_some_and(|deadline| deadline <= now) {
+            self.fail(CloseReason::TransportError, timed_out(Stage::Writing, self.current));
+        }
+        match self.state {
+            State::Opening if self.deadline <= now => {
+                self.fail(CloseReason::TransportError, timed_out(Stage::Opening, self.current));
+            }
+            State::Closing if self.deadline <= now => {
+                self.fail(CloseReason::ForcedClose, timed_out(Stage::Closing, self.current));
+            }
+            State::Open => self.beat(now, caught_up),
+            _ => {}
+        }
+        match &mut self.trial {
+            Some(trial) if trial.deadline <= now => {
+                self.fail_trial(timed_out(Stage::Upgrading, Transport::WebSocket));
+            }
+            Some(Trial { step: Step::Probing { held_until, .. }, .. }) => {
+                *held_until = held_until.filter(|&held_until| now < held_until);
+            }
+            _ => {}
+        }
+    }
+}
+
+// What holds.
+impl Engine {
+    /// Whether a WebSocket is to be opened, or kept, beside polling.
+    pub(crate) fn wants_trial(&self) -> bool {
+        self.trial.is_some()
+    }
+
+    /// Whether polling is to end what is under way and start nothing more.
+    pub(crate) fn wants_silence(&self) -> bool {
+        matches!(self.trial, Some(Trial { step: Step::Silencing, .. }))
+    }
+
+    /// Whether polling may send another GET.
+    pub(crate) fn wants_poll(&self) -> bool {
+        !matches!(self.trial, Some(Trial { step: Step::Silencing | Step::Probing { held_until: Some(_), .. }, .. }))
+    }
+
+    /// Whether there is room for what would be read.
+    pub(crate) fn wants_read(&self) -> bool {
+        self.inbox.len() < self.settings.max_queued_events && self.inbox.bytes() < self.settings.max_message_size
+    }
+
+    /// Whether the current transport is to be closed: all that was sent is out.
+    pub(crate) fn wants_close(&self) -> bool {
+        self.state == State::Closing
+            && self.heartbeat.is_some()
+            && self.next_transmit().is_none()
+            && self.writing_since.is_none()
+            && !self.wants_silence()
+    }
+
+    /// Whether the user may send another packet.
+    pub(crate) fn has_room(&self) -> bool {
+        self.outbox.len() < self.settings.max_queued_packets && self.outbox.bytes() < self.settings.max_queued_bytes
+    }
+
+    /// Whether the transport is done with all that was sent.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.outbox.is_empty()
+    }
+
+    /// Whether the last event is out.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.inbox.is_ended()
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.state
+    }
+
+    pub(crate) fn transport(&self) -> Transport {
+        self.current
+    }
+
+    pub(crate) fn handshake(&self) -> Option<&Handshake> {
+        self.handshake.as_ref()
+    }
+
+    /// The protocol spoken; `Auto` while it is not known.
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.handshake.as_ref().map_or(Protocol::Auto, |handshake| handshake.protocol)
+    }
+
+    /// How many packets of the user's no transport is done with.
+    pub(crate) fn buffered(&self) -> usize {
+        self.outbox.len()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.stats
+    }
+}
+
+// How.
+impl Engine {
+    fn open(&mut self, handshake: Handshake, now: Instant) {
+        self.heartbeat = Some(Heartbeat::new(&handshake, now));
+        if self.state == State::Closing {
+            self.handshake = Some(handshake); // given up before it was open: all that remains is to close it
+            return;
+        }
+        self.state = State::Open;
+        self.inbox.push(Event::Open(handshake.clone()));
+        let check = |packet: &_| check(packet, &handshake, self.current, &self.settings);
+        for error in self.outbox.refuse(check) {
+            self.inbox.push(Event::Error(error));
+        }
+        if self.settings.upgrade && self.current == Transport::Polling && handshake.offers(Transport::WebSocket) {
+            let hold = ((now - self.since) * 3).clamp(MIN_HOLD, MAX_HOLD);
+            let probe = Some(Packet::Ping(PROBE));
+            self.trial = Some(Trial {
+                deadline: now + self.settings.probe_timeout,
+                step: Step::Probing { probe, held_until: Some(now + hold) },
+                hold,
+            });
+            self.inbox.push(Event::Upgrading(Transport::WebSocket));
+        }
+        self.handshake = Some(handshake);
+    }
+
+    /// The WebSocket on trial sent something: the answer to the probe, or it has failed.
+    fn handle_probe_packet(&mut self, packet: Packet, via: Transport) {
+        match &mut self.trial {
+            Some(Trial { step: step @ Step::Probing { probe: None, .. }, .. }) if packet == Packet::Pong(PROBE) => {
+                *step = Step::Silencing;
+            }
+            _ => self.fail_trial(Error::Protocol { transport: via, packet: Box::new(packet) }),
+        }
+    }
+
+    fn handle_message(&mut self, data: Data) {
+        if self.protocol() == Protocol::Auto && !self.settings.base64 {
+            if let Data::Binary(bytes) = &data {
+                if bytes.first() != Some(&MESSAGE) {
+                    self.learn(Protocol::V4); // protocol 3 would have the type first
+                }
+            }
+        }
+        if self.state == State::Open {
+            self.stats.packets_received += 1;
+            self.stats.bytes_received += data.len() as u64;
+            self.inbox.push(Event::Message(data));
+        }
+    }
+
+    fn handle_ping(&mut self, data: Text, now: Instant) {
+        if self.protocol() == Protocol::Auto {
+            self.learn(Protocol::V4);
+        }
+        if self.protocol() == Protocol::V4 {
+            if let Some(heartbeat) = &mut self.heartbeat {
+                heartbeat.handle_ping(now);
+            }
+            self.control = Some(Packet::Pong(data));
+            self.inbox.push(Event::Ping);
+        }
+    }
+
+    fn handle_pong(&mut self, now: Instant) {
+        if self.protocol() == Protocol::Auto {
+            self.learn(Protocol::V3);
+        }
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.handle_packet(now);
+            heartbeat.handle_pong(now);
+        }
+        self.inbox.push(Event::Pong);
+    }
+
+    /// During a probe a server may answer every GET with nothing, at once and for ever: the next one waits.
+    fn handle_noop(&mut self, now: Instant) {
+        if let Some(Trial { step: Step::Probing { held_until, .. }, hold, .. }) = &mut self.trial {
+            *held_until = Some(now + *hold);
+        }
+    }
+
+    fn learn(&mut self, protocol: Protocol) {
+        if let (Some(handshake), Some(heartbeat)) = (&mut self.handshake, &mut self.heartbeat) {
+            handshake.protocol = protocol;
+            heartbeat.learn(protocol);
+            if protocol == Protocol::V3 && !self.settings.base64 {
+                self.inbox.strip_type_bytes();
+            }
+        }
+    }
+
+    fn beat(&mut self, now: Instant, caught_up: bool) {
+        let Some(heartbeat) = &mut self.heartbeat else { return };
+        if heartbeat.is_overdue(now) {
+            if caught_up {
+                self.finish(CloseReason::PingTimeout, None, None);
+            }
+        } else if heartbeat.poll_ping(now) {
+            self.control = Some(Packet::Ping(Text::default()));
+        }
+    }
+
+    fn writing_deadline(&self) -> Option<Instant> {
+        Some(self.writing_since? + self.settings.write_timeout)
+    }
+
+    /// The WebSocket is given up; the session goes on where it is.
+    fn fail_trial(&mut self, error: Error) {
+        if self.trial.take().is_some() {
+            self.inbox.push(Event::UpgradeError(error));
+        }
+    }
+
+    /// The session ends with an error, which is no news if we were closing it.
+    fn fail(&mut self, reason: CloseReason, error: Error) {
+        if matches!(self.state, State::Closing | State::Closed) {
+            return self.finish(CloseReason::ForcedClose, Some(error), None);
+        }
+        self.fail_trial(Error::Closed);
+        self.inbox.push(Event::Error(error.clone()));
+        self.finish(reason, Some(error), None);
+    }
+
+    fn finish(&mut self, reason: CloseReason, error: Option<Error>, frame: Option<CloseFrame>) {
+        self.fail_trial(Error::Closed);
+        self.tell_close(reason, error, frame);
+        self.state = State::Closed;
+        self.writing_since = None;
+    }
+
+    fn tell_close(&mut self, reason: CloseReason, error: Option<Error>, frame: Option<CloseFrame>) {
+        let (unsent, in_doubt) = self.outbox.take();
+        self.inbox.close(Close { reason, error, frame, unsent, in_doubt });
+    }
+}
+
+/// Whether a message can be sent in this session.
+fn check(packet: &Packet, handshake: &Handshake, via: Transport, settings: &Settings) -> Result<(), Error> {
+    let codec = match handshake.protocol {
+        Protocol::Auto if packet.binary().is_some() => return Err(Error::ProtocolUnknown),
+        Protocol::V4 | Protocol::Auto => Codec::v4(),
+        Protocol::V3 => Codec::v3(),
+    };
+    let codec = codec.base64(settings.base64);
+    let size = match via {
+        Transport::Polling => PayloadSize::default().with(packet, codec).bytes(codec),
+        Transport::WebSocket => codec.frame_len(packet),
+    };
+    match handshake.max_payload {
+        Some(max) if max < size && !settings.allow_oversized => Err(Error::PacketTooLarge { size, max }),
+        _ => Ok(()),
+    }
+}
+
+const PROBE: Text = Text::from_static("probe");
+const MESSAGE: u8 = 4;
+/// How long a GET is held back at least and at most; in between, three times the handshake's round trip.
+const MIN_HOLD: Duration = Duration::from_millis(10);
+const MAX_HOLD: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests;

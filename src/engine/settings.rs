@@ -1,0 +1,43 @@
+use std::time::Duration;
+
+use crate::{EventSet, Protocol, Transport};
+
+/// What the core has to know of the user's wishes.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) transport: Transport, // that opens the session
+    pub(crate) upgrade: bool,        // to the WebSocket, if the server offers it
+    pub(crate) protocol: Protocol,
+    pub(crate) base64: bool,
+    pub(crate) events: EventSet,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) probe_timeout: Duration,
+    pub(crate) write_timeout: Duration,
+    pub(crate) close_timeout: Duration,
+    pub(crate) max_queued_packets: usize,
+    pub(crate) max_queued_bytes: usize,
+    pub(crate) max_queued_events: usize,
+    pub(crate) max_message_size: usize,
+    pub(crate) allow_oversized: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            transport: Transport::Polling,
+            upgrade: true,
+            protocol: Protocol::Auto,
+            base64: false,
+            events: EventSet::NONE,
+            handshake_timeout: Duration::from_secs(20),
+            probe_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(20),
+            close_timeout: Duration::from_secs(5),
+            max_queued_packets: 1024,
+            max_queued_bytes: 1 << 20,
+            max_queued_events: 1024,
+            max_message_size: 16 << 20,
+            allow_oversized: false,
+        }
+    }
+}
