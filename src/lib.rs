@@ -1,19 +1,33 @@
 //! Engine.IO client.
+mod client;
 mod close;
 pub mod codec;
+mod endpoint;
 mod engine;
 mod error;
 mod event;
 mod handshake;
+mod http;
+mod link;
 mod packet;
+mod polling;
+mod socket;
+mod spawn;
 mod stats;
 mod transport;
+mod upgrading;
+mod wakers;
+mod websocket;
 
+pub use self::http::{HttpService, RequestBody, ResponseBody};
+pub use client::{Client, ClientBuilder, Connect, connect};
 pub use close::{Close, CloseFrame, CloseReason};
 pub use engine::State;
 pub use error::{BoxError, Error, ServerCode, Stage};
 pub use event::{Event, EventSet};
 pub use handshake::{Handshake, HandshakeError};
 pub use packet::{Data, Message, Packet, Text};
+pub use socket::Socket;
+pub use spawn::{Receiver, Sender};
 pub use stats::Stats;
 pub use transport::{Protocol, Transport};

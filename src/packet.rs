@@ -256,6 +256,13 @@ impl From<Text> for Bytes {
     }
 }
 
+impl From<Text> for Utf8Bytes {
+    fn from(text: Text) -> Self {
+        let is_whole = text.len() == text.whole.len();
+        if is_whole { text.whole } else { text.as_str().into() }
+    }
+}
+
 impl From<Text> for String {
     fn from(text: Text) -> Self {
         text.as_str().to_owned()

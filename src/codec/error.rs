@@ -19,7 +19,7 @@ pub enum DecodeError {
     Handshake(#[from] HandshakeError),
     /// Text that is not UTF-8.
     #[error("text is not UTF-8")]
-    Utf8(#[from] Utf8Error),
+    Utf8,
     /// Binary in text that is not base64.
     #[error("binary is not base64")]
     Base64(#[from] base64::DecodeError),
@@ -32,4 +32,10 @@ pub enum DecodeError {
     /// Binary where protocol 4 has only text.
     #[error("a payload of protocol 4 is binary")]
     BinaryPayload,
+}
+
+impl From<Utf8Error> for DecodeError {
+    fn from(_: Utf8Error) -> Self {
+        DecodeError::Utf8
+    }
 }

@@ -65,6 +65,10 @@ impl Codec {
         self
     }
 
+    pub(crate) const fn is_base64(self) -> bool {
+        self.base64
+    }
+
     /// The protocol it speaks.
     pub const fn protocol(self) -> Protocol {
         match self.version {
@@ -152,10 +156,29 @@ impl Codec {
 }
 
 /// The packets of a body, decoded one by one. See [`Codec::decode_payload`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Payload {
     codec: Codec,
     rest: Option<Data>, // none once the end or an error was reached
+}
+
+impl Payload {
+    pub(crate) const fn empty() -> Self {
+        Self { codec: Codec::v4(), rest: None }
+    }
+
+    pub(crate) fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    pub(crate) fn is_ended(&self) -> bool {
+        self.rest.is_none()
+    }
+
+    /// Has what is left decoded by another codec.
+    pub(crate) fn with_codec(self, codec: Codec) -> Self {
+        Self { codec, ..self }
+    }
 }
 
 impl Iterator for Payload {

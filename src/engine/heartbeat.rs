@@ -67,7 +67,8 @@ impl Heartbeat {
         self.deadline <= now
     }
 
-    pub(crate) fn poll_timeout(&self) -> Instant {
-        self.next_ping.map_or(self.deadline, |ping| ping.min(self.deadline))
+    /// When something is due; the deadline only counts while we are `listening`.
+    pub(crate) fn poll_timeout(&self, listening: bool) -> Option<Instant> {
+        [self.next_ping, listening.then_some(self.deadline)].into_iter().flatten().min()
     }
 }

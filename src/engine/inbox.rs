@@ -103,6 +103,11 @@ impl Inbox {
         self.bytes
     }
 
+    /// Whether the last event is in, or out.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
     /// Whether the last event is out.
     pub(crate) fn is_ended(&self) -> bool {
         self.closed && self.queue.is_empty()

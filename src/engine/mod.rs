@@ -89,7 +89,7 @@ impl Engine {
 
     /// The user sends a message.
     pub(crate) fn send(&mut self, packet: Packet) -> Result<(), Error> {
-        if matches!(self.state, State::Closing | State::Closed) {
+        if self.is_closing() {
             return Err(Error::Closed);
         }
         if !matches!(packet, Packet::Message(_)) {
@@ -260,7 +260,10 @@ impl Engine {
             State::Open => None,
             State::Closed => return None,
         };
-        let beating = self.heartbeat.as_ref().map(Heartbeat::poll_timeout).filter(|_| self.state == State::Open);
+        // While there is no room to read, the server can't be heard, and its silence is none.
+        let listening = self.wants_read();
+        let beating = self.heartbeat.as_ref().filter(|_| self.state == State::Open);
+        let beating = beating.and_then(|heartbeat| heartbeat.poll_timeout(listening));
         let trial = self.trial.as_ref().map(|trial| match trial.step {
             Step::Probing { held_until: Some(held_until), .. } => held_until.min(trial.deadline),
             _ => trial.deadline,
@@ -271,6 +274,7 @@ impl Engine {
     /// Time has passed. `caught_up` says that everything which came has been handled: only then silence counts, so that
     /// who was not polled for a while does not take its own pause for the server's.
     pub(crate) fn handle_timeout(&mut self, now: Instant, caught_up: bool) {
+        let caught_up = caught_up && self.wants_read();
         let timed_out = |stage, transport| Error::Timeout { transport, stage };
         if self.writing_deadline().is_some_and(|deadline| deadline <= now) {
             self.fail(CloseReason::TransportError, timed_out(Stage::Writing, self.current));
@@ -314,9 +318,11 @@ impl Engine {
         !matches!(self.trial, Some(Trial { step: Step::Silencing | Step::Probing { held_until: Some(_), .. }, .. }))
     }
 
-    /// Whether there is room for what would be read.
+    /// Whether what comes is to be read: somebody wants it, and there is room for it.
     pub(crate) fn wants_read(&self) -> bool {
-        self.inbox.len() < self.settings.max_queued_events && self.inbox.bytes() < self.settings.max_message_size
+        self.state != State::Closed
+            && self.inbox.len() < self.settings.max_queued_events
+            && self.inbox.bytes() < self.settings.max_message_size
     }
 
     /// Whether the current transport is to be closed: all that was sent is out.
@@ -336,6 +342,16 @@ impl Engine {
     /// Whether the transport is done with all that was sent.
     pub(crate) fn is_flushed(&self) -> bool {
         self.outbox.is_empty()
+    }
+
+    /// Whether nothing more may be sent.
+    pub(crate) fn is_closing(&self) -> bool {
+        matches!(self.state, State::Closing | State::Closed)
+    }
+
+    /// Whether the last event is in the queue, or out.
+    pub(crate) fn has_told_close(&self) -> bool {
+        self.inbox.is_closed()
     }
 
     /// Whether the last event is out.
@@ -465,10 +481,8 @@ impl Engine {
 
     fn beat(&mut self, now: Instant, caught_up: bool) {
         let Some(heartbeat) = &mut self.heartbeat else { return };
-        if heartbeat.is_overdue(now) {
-            if caught_up {
-                self.finish(CloseReason::PingTimeout, None, None);
-            }
+        if heartbeat.is_overdue(now) && caught_up {
+            self.finish(CloseReason::PingTimeout, None, None);
         } else if heartbeat.poll_ping(now) {
             self.control = Some(Packet::Ping(Text::default()));
         }
@@ -487,7 +501,7 @@ impl Engine {
 
     /// The session ends with an error, which is no news if we were closing it.
     fn fail(&mut self, reason: CloseReason, error: Error) {
-        if matches!(self.state, State::Closing | State::Closed) {
+        if self.is_closing() {
             return self.finish(CloseReason::ForcedClose, Some(error), None);
         }
         self.fail_trial(Error::Closed);

@@ -1,0 +1,251 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use hyper::body::Body;
+use hyper_util::client::legacy::connect::Connect;
+use tower::{Layer, Service};
+
+use super::{
+    Client,
+    options::{Jsonp, Options},
+};
+use crate::{
+    BoxError, Error, EventSet, Protocol, Transport,
+    http::{self as stack, HttpService, RequestBody},
+};
+
+/// Settings of a [`Client`] to be.
+#[derive(Default)]
+#[must_use = "a builder does nothing until it builds"]
+pub struct ClientBuilder {
+    options: Options,
+    http: Option<HttpService>,
+    layers: Vec<Box<dyn FnOnce(HttpService) -> HttpService + Send>>,
+}
+
+/// Where requests go, and what is in them.
+impl ClientBuilder {
+    /// Sets the path, which gets a slash at either end where it has none. Otherwise it is the URL's own, and
+    /// `/engine.io/` if the URL has none.
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.options.path = Some(path.into());
+        self
+    }
+
+    /// Adds a pair to the query of every request, before the protocol's own.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.query.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets headers of every request, polls and upgrades alike. They override what the client would say itself.
+    ///
+    /// For values that change, a token say, add [`ExtraHeadersLayer::from_fn`] as a [`layer`](Self::layer).
+    ///
+    /// [`ExtraHeadersLayer::from_fn`]: engineio_layers::ExtraHeadersLayer::from_fn
+    pub fn extra_headers(mut self, headers: HeaderMap) -> Self {
+        self.options.extra_headers = headers;
+        self
+    }
+
+    /// Sets whether requests carry a parameter that is different each time, against caches. By default polling does,
+    /// the WebSocket does not; either value here is for both.
+    pub fn timestamp_requests(mut self, timestamp: bool) -> Self {
+        self.options.timestamps.polling = timestamp;
+        self.options.timestamps.websocket = timestamp;
+        self
+    }
+
+    /// Sets the name of that parameter; `t` by default.
+    pub fn timestamp_param(mut self, name: impl Into<String>) -> Self {
+        self.options.timestamps.param = name.into();
+        self
+    }
+}
+
+/// Transports and the protocol.
+impl ClientBuilder {
+    /// Sets the transports. The first opens the session; polling upgrades to WebSocket if that is among them.
+    pub fn transports(mut self, transports: impl IntoIterator<Item = Transport>) -> Self {
+        self.options.transports = transports.into_iter().collect();
+        self
+    }
+
+    /// Sets whether a session may move from polling to WebSocket; `true` by default.
+    pub fn upgrade(mut self, upgrade: bool) -> Self {
+        self.options.engine.upgrade = upgrade;
+        self
+    }
+
+    /// Sets the version of the protocol; by default it is the one that the server speaks.
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.options.engine.protocol = protocol;
+        self
+    }
+
+    /// Sets whether binary always goes as base64, both ways.
+    pub fn force_base64(mut self, force: bool) -> Self {
+        self.options.engine.base64 = force;
+        self
+    }
+
+    /// Sets whether polling goes by JSONP if the reply to an ordinary handshake can't be read.
+    pub fn jsonp(mut self, jsonp: bool) -> Self {
+        self.options.jsonp = if jsonp { Jsonp::Fallback } else { Jsonp::Never };
+        self
+    }
+
+    /// Sets whether polling always goes by JSONP.
+    pub fn force_jsonp(mut self, force: bool) -> Self {
+        self.options.jsonp = if force { Jsonp::Always } else { Jsonp::Never };
+        self
+    }
+
+    /// Sets the WebSocket sub-protocols to offer.
+    pub fn subprotocols(mut self, names: impl IntoIterator<Item = HeaderValue>) -> Self {
+        self.options.subprotocols = names.into_iter().collect();
+        self
+    }
+
+    /// Sets which events come beyond those that always do; none by default.
+    pub fn events(mut self, events: EventSet) -> Self {
+        self.options.engine.events = events;
+        self
+    }
+}
+
+/// Time limits.
+impl ClientBuilder {
+    /// Sets how long each GET and POST may take. By default a GET may take as long as the server may be silent, and a
+    /// POST as long as a [write](Self::write_timeout).
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.options.request_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets how long a TCP connection may take to be made; 20 s by default. A connector or service of one's own has
+    /// its own limit.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.options.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets how long the session may take to open, connecting included; 20 s by default.
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.options.engine.handshake_timeout = timeout;
+        self
+    }
+
+    /// Sets how long the move to a WebSocket may take until it counts as failed; 10 s by default.
+    pub fn probe_timeout(mut self, timeout: Duration) -> Self {
+        self.options.engine.probe_timeout = timeout;
+        self
+    }
+
+    /// Sets how long a POST, or the WebSocket's buffer, may make no progress; 20 s by default.
+    pub fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.options.engine.write_timeout = timeout;
+        self
+    }
+
+    /// Sets how long closing may take, with what has still to go out; 5 s by default.
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.options.engine.close_timeout = timeout;
+        self
+    }
+}
+
+/// Size limits.
+impl ClientBuilder {
+    /// Sets how much may wait to be sent before a [`Socket`](crate::Socket) is no longer ready for more; 1,024 packets
+    /// or 1 MiB by default.
+    pub fn max_queued(mut self, packets: usize, bytes: usize) -> Self {
+        self.options.engine.max_queued_packets = packets.max(1);
+        self.options.engine.max_queued_bytes = bytes.max(1);
+        self
+    }
+
+    /// Sets how many events may wait for the user before nothing more is read; 1,024 by default.
+    pub fn max_queued_events(mut self, events: usize) -> Self {
+        self.options.engine.max_queued_events = events.max(1);
+        self
+    }
+
+    /// Sets how large a received message, or the body of a reply, may be; 16 MiB by default.
+    pub fn max_message_size(mut self, bytes: usize) -> Self {
+        self.options.engine.max_message_size = bytes;
+        self
+    }
+
+    /// Sets whether packets larger than the server takes are sent all the same, which ends the session at servers that
+    /// mean it; by default they are refused with [`Error::PacketTooLarge`].
+    pub fn allow_oversized(mut self, allow: bool) -> Self {
+        self.options.engine.allow_oversized = allow;
+        self
+    }
+}
+
+/// The HTTP client below.
+impl ClientBuilder {
+    /// Wraps the HTTP service into a layer. It sees requests as they go out, and every response, with a body that is
+    /// not read yet. What is added last is outermost.
+    pub fn layer<L, B>(mut self, layer: L) -> Self
+    where
+        L: Layer<HttpService> + Send + 'static,
+        L::Service: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request<RequestBody>>>::Future: Send + 'static,
+        <L::Service as Service<Request<RequestBody>>>::Error: Into<BoxError>,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.layers.push(Box::new(move |inner| stack::layered(&layer, inner)));
+        self
+    }
+
+    /// Puts a connector in the place of TCP and TLS. It gets `http` and `https` URLs; what TLS there is, is its own.
+    pub fn connector<C>(mut self, connector: C) -> Self
+    where
+        C: Connect + Clone + Send + Sync + 'static,
+    {
+        self.http = Some(stack::with_connector(connector));
+        self
+    }
+
+    /// Puts any HTTP client in the place of hyper's. Without hyper's
+    /// [`OnUpgrade`](hyper::upgrade::OnUpgrade) in the extensions of a `101` there are no WebSockets, and the upgrade
+    /// fails with [`Error::UpgradeUnsupported`] while polling goes on.
+    pub fn http_service<S, B>(mut self, service: S) -> Self
+    where
+        S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.http = Some(stack::boxed(service));
+        self
+    }
+
+    /// Makes the client.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoTransports`] if the list of transports is empty.
+    pub fn build(self) -> Result<Client, Error> {
+        let mut options = self.options;
+        let engine = &mut options.engine;
+        engine.transport = *options.transports.first().ok_or(Error::NoTransports)?;
+        engine.upgrade &= options.transports.contains(&Transport::WebSocket);
+        engine.base64 |= options.jsonp == Jsonp::Always;
+        let http = self.http.unwrap_or_else(|| stack::default_client(options.connect_timeout));
+        let http = self.layers.into_iter().fold(http, |http, layer| layer(http));
+        Ok(Client { options: Arc::new(options), http, jsonp_index: Arc::default() })
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder").field("layers", &self.layers.len()).finish_non_exhaustive()
+    }
+}

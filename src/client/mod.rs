@@ -1,0 +1,141 @@
+//! How sessions are opened.
+
+mod builder;
+mod connect;
+mod options;
+mod stack;
+
+use std::{
+    sync::{Arc, atomic::AtomicU32},
+    task::{Context, Poll},
+};
+
+use http::Uri;
+use tower::Service;
+
+pub(crate) use self::stack::Collected;
+pub use self::{builder::ClientBuilder, connect::Connect};
+use self::{options::Options, stack::Stack};
+use crate::{Error, Socket, Transport, endpoint::Endpoint, http::HttpService};
+
+/// Opens sessions, all with the same settings and over the same HTTP service.
+///
+/// Cloning it is cheap. As a tower [`Service`] it makes a [`Socket`] from a [`Uri`], so that retries, timeouts and
+/// limits of tower's apply to it.
+///
+/// ```
+/// use engineio_client::{Client, Transport};
+/// use tower_http::trace::TraceLayer;
+///
+/// let client = Client::builder()
+///     .path("/realtime")
+///     .transports([Transport::Polling])
+///     .layer(TraceLayer::new_for_http())
+///     .build()?;
+/// # let _ = client;
+/// # Ok::<_, engineio_client::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Client {
+    options: Arc<Options>,
+    http: HttpService,
+    jsonp_index: Arc<AtomicU32>, // JSONP's `j` counts the sessions
+}
+
+impl Client {
+    /// A client with settings of one's own.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// Opens a session, and is done when it is open.
+    ///
+    /// Must be called within a Tokio runtime, as [`open`](Self::open).
+    ///
+    /// # Errors
+    ///
+    /// With what kept the session from opening, [`Error::Timeout`] after the handshake timeout at the latest.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives the attempt up. If the server had begun a session it goes away with its ping timeout.
+    pub fn connect(&self, uri: Uri) -> Connect {
+        Connect::new(self.try_open(&uri))
+    }
+
+    /// Begins to open a session: what is sent is buffered until it is open, and a failure comes as
+    /// [`Event::Error`](crate::Event::Error), then [`Event::Close`](crate::Event::Close).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a Tokio runtime with its timer enabled.
+    pub fn open(&self, uri: Uri) -> Socket {
+        self.try_open(&uri).unwrap_or_else(|error| Socket::failed(self.options.engine.clone(), error))
+    }
+
+    fn try_open(&self, uri: &Uri) -> Result<Socket, Error> {
+        let options = &*self.options;
+        let endpoint = Endpoint::new(uri, options.path.as_deref(), &options.query)?;
+        let stack =
+            Stack { options, endpoint: Arc::new(endpoint), http: self.http.clone(), jsonp_index: &self.jsonp_index };
+        Ok(Socket::new(match options.engine.transport {
+            Transport::Polling => stack.begin_with_polling(),
+            Transport::WebSocket => stack.begin_with_websocket(),
+        }))
+    }
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self::builder().build().expect("the default settings are sound")
+    }
+}
+
+impl Service<Uri> for Client {
+    type Response = Socket;
+    type Error = Error;
+    type Future = Connect;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Connect {
+        self.connect(uri)
+    }
+}
+
+/// Opens a session with the default settings: polling first, then WebSocket; whichever protocol the server speaks.
+///
+/// # Errors
+///
+/// As [`Client::connect`], and [`Error::InvalidRequest`] if the URL is none.
+///
+/// # Cancel safety
+///
+/// As [`Client::connect`].
+///
+/// ```no_run
+/// use engineio_client::Event;
+/// use futures::{SinkExt, StreamExt};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), engineio_client::Error> {
+/// let mut socket = engineio_client::connect("http://localhost:3000").await?;
+/// socket.send("hello".into()).await?;
+/// while let Some(event) = socket.next().await {
+///     if let Event::Message(data) = event {
+///         println!("{data:?}");
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub async fn connect<U>(uri: U) -> Result<Socket, Error>
+where
+    U: TryInto<Uri>,
+    U::Error: Into<crate::BoxError>,
+{
+    let uri = uri.try_into().map_err(Error::invalid_request)?;
+    Client::default().connect(uri).await
+}

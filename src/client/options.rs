@@ -1,0 +1,54 @@
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue};
+
+use crate::{Transport, engine::Settings};
+
+/// What a client was told of its requests and transports, and for the core of its sessions.
+#[derive(Clone, Debug)]
+pub(super) struct Options {
+    pub(super) path: Option<String>,
+    pub(super) query: Vec<(String, String)>,
+    pub(super) extra_headers: HeaderMap,
+    pub(super) transports: Vec<Transport>,
+    pub(super) jsonp: Jsonp,
+    pub(super) timestamps: Timestamps,
+    pub(super) subprotocols: Vec<HeaderValue>,
+    pub(super) request_timeout: Option<Duration>,
+    pub(super) connect_timeout: Duration,
+    pub(super) engine: Settings,
+}
+
+/// When polling goes by JSONP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Jsonp {
+    Never,
+    /// When the reply to an ordinary handshake can't be read.
+    Fallback,
+    Always,
+}
+
+/// Which requests get a cache-busting parameter, and its name.
+#[derive(Clone, Debug)]
+pub(super) struct Timestamps {
+    pub(super) polling: bool,
+    pub(super) websocket: bool,
+    pub(super) param: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            path: None,
+            query: Vec::new(),
+            extra_headers: HeaderMap::new(),
+            transports: vec![Transport::Polling, Transport::WebSocket],
+            jsonp: Jsonp::Never,
+            timestamps: Timestamps { polling: true, websocket: false, param: "t".to_owned() },
+            subprotocols: Vec::new(),
+            request_timeout: None,
+            connect_timeout: Duration::from_secs(20),
+            engine: Settings::default(),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Where the server is, and what every request to it has in common.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Uri,
+    header::{ACCEPT, AUTHORIZATION, USER_AGENT},
+    request,
+    uri::{Authority, PathAndQuery, Scheme},
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use crate::{Error, Protocol, Transport};
+
+/// A server's address, taken apart once and put together for each request.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    scheme: Scheme,
+    authority: Authority,
+    path: String,
+    query: String, // the user's own pairs
+    headers: HeaderMap,
+}
+
+impl Endpoint {
+    /// Reads `http`, `https`, `ws` and `wss` URLs. `path` stands for the URL's own, if given; a URL without a path
+    /// means `/engine.io/`.
+    pub(crate) fn new(uri: &Uri, path: Option<&str>, pairs: &[(String, String)]) -> Result<Self, Error> {
+        let scheme = match uri.scheme_str() {
+            Some("http" | "ws") => Scheme::HTTP,
+            Some("https" | "wss") => Scheme::HTTPS,
+            _ => return Err(Error::invalid_request("the URL's scheme is none of http, https, ws and wss")),
+        };
+        let given = uri.authority().ok_or_else(|| Error::invalid_request("the URL has no host"))?;
+        let (userinfo, host) = given.as_str().rsplit_once('@').map_or((None, given.as_str()), |(u, h)| (Some(u), h));
+        let default_port = if scheme == Scheme::HTTP { ":80" } else { ":443" };
+        let host = host.strip_suffix(default_port).unwrap_or(host);
+
+        let mut headers = HeaderMap::new();
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        if let Some(userinfo) = userinfo {
+            headers.insert(AUTHORIZATION, basic(userinfo)?);
+        }
+        let own_path = Some(uri.path()).filter(|path| !matches!(*path, "" | "/"));
+        Ok(Self {
+            authority: host.parse().map_err(Error::invalid_request)?,
+            path: with_slashes(path.or(own_path).unwrap_or(DEFAULT_PATH)),
+            query: query(uri.query().unwrap_or_default(), pairs),
+            scheme,
+            headers,
+        })
+    }
+
+    /// Begins a request of a session, or of a session to be opened.
+    pub(crate) fn request(
+        &self,
+        method: Method,
+        transport: Transport,
+        protocol: Protocol,
+        sid: Option<&str>,
+        base64: bool,
+    ) -> Result<request::Builder, Error> {
+        let mut target = format!("{}?{}", self.path, self.query);
+        target.push_str(&format!("EIO={}&transport={transport}", protocol.number()));
+        if let Some(sid) = sid {
+            target.push_str(&format!("&sid={}", encode(sid)));
+        }
+        if base64 && (sid.is_none() || transport == Transport::WebSocket) {
+            target.push_str("&b64=1");
+        }
+        let uri = Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query(PathAndQuery::try_from(target).map_err(Error::invalid_request)?)
+            .build()
+            .map_err(Error::invalid_request)?;
+        let mut request = Request::builder().method(method).uri(uri);
+        request.headers_mut().map(|headers| headers.clone_from(&self.headers));
+        Ok(request)
+    }
+}
+
+fn with_slashes(path: &str) -> String {
+    let path = path.trim_end_matches('/');
+    let first = if path.starts_with('/') { "" } else { "/" };
+    format!("{first}{path}/")
+}
+
+fn query(own: &str, pairs: &[(String, String)]) -> String {
+    let mut query = String::new();
+    if !own.is_empty() {
+        query.push_str(own);
+        query.push('&');
+    }
+    for (name, value) in pairs {
+        query.push_str(&format!("{}={}&", encode(name), encode(value)));
+    }
+    query
+}
+
+fn encode(part: &str) -> impl std::fmt::Display {
+    utf8_percent_encode(part, URI_COMPONENT)
+}
+
+/// `user:password`, as it stands in a URL, as a header that is kept out of logs.
+fn basic(userinfo: &str) -> Result<HeaderValue, Error> {
+    let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+    let mut plain: Vec<u8> = percent_decode_str(user).collect();
+    plain.push(b':');
+    plain.extend(percent_decode_str(password));
+    let header = format!("Basic {}", BASE64.encode(plain));
+    let mut header = HeaderValue::try_from(header).map_err(Error::invalid_request)?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+const DEFAULT_PATH: &str = "/engine.io/";
+const AGENT: &str = concat!("engineio-client/", env!("CARGO_PKG_VERSION"));
+/// What JavaScript's `encodeURIComponent` leaves as it is.
+const URI_COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'!')
+    .remove(b'~')
+    .remove(b'*')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')');
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn polling(uri: &str, path: Option<&str>, pairs: &[(&str, &str)]) -> Request<()> {
+        let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let endpoint = Endpoint::new(&uri.parse().unwrap(), path, &pairs).unwrap();
+        let request = endpoint.request(Method::GET, Transport::Polling, Protocol::Auto, Some("a/b"), false);
+        request.unwrap().body(()).unwrap()
+    }
+
+    #[test]
+    fn urls_become_requests() {
+        let cases = [
+            ("http://localhost:3000", None, "http://localhost:3000/engine.io/"),
+            ("ws://example.com:80/", None, "http://example.com/engine.io/"),
+            ("wss://example.com:443", None, "https://example.com/engine.io/"),
+            ("https://example.com:80", None, "https://example.com:80/engine.io/"),
+            ("http://[::1]:3000", None, "http://[::1]:3000/engine.io/"),
+            ("http://[::1]:80", None, "http://[::1]/engine.io/"),
+            ("http://a/own/path", None, "http://a/own/path/"),
+            ("http://a/own/path", Some("/given"), "http://a/given/"),
+            ("http://a", Some("given/"), "http://a/given/"),
+            ("http://a", Some("/"), "http://a/"),
+            ("http://user:secret@a:1", None, "http://a:1/engine.io/"),
+        ];
+        for (uri, path, expected) in cases {
+            let uri = polling(uri, path, &[]).uri().to_string();
+            assert_eq!(uri, format!("{expected}?EIO=4&transport=polling&sid=a%2Fb"));
+        }
+    }
+
+    #[test]
+    fn the_users_own_pairs_come_first() {
+        let request = polling("http://a/?x=1&y", None, &[("token", "a b&c"), ("ü", "")]);
+        assert_eq!(request.uri().query(), Some("x=1&y&token=a%20b%26c&%C3%BC=&EIO=4&transport=polling&sid=a%2Fb"));
+    }
+
+    #[test]
+    fn userinfo_becomes_a_sensitive_header() {
+        let request = polling("http://us%3Aer:p%40ss@a", None, &[]);
+        let header = &request.headers()[AUTHORIZATION];
+        assert_eq!(header, "Basic dXM6ZXI6cEBzcw==");
+        assert!(header.is_sensitive());
+    }
+
+    #[test]
+    fn other_urls_are_refused() {
+        for uri in ["ftp://a", "/path", "localhost:3000", "file:///a"] {
+            let Ok(uri) = uri.parse() else { continue };
+            assert!(matches!(Endpoint::new(&uri, None, &[]), Err(Error::InvalidRequest(_))), "{uri}");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+use std::time::Duration;
+
+use hyper_util::{
+    client::legacy::{
+        Client,
+        connect::{Connect, HttpConnector},
+    },
+    rt::{TokioExecutor, TokioTimer},
+};
+
+use super::{HttpService, RequestBody, boxed, tls::LazyTls};
+
+/// Hyper over TCP, and over TLS for `https`.
+pub(crate) fn default_client(connect_timeout: Duration) -> HttpService {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(connect_timeout));
+    with_connector(LazyTls::new(tcp))
+}
+
+/// Hyper over connections of the user's making.
+pub(crate) fn with_connector<C>(connector: C) -> HttpService
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    let client: Client<C, RequestBody> = Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(MAX_IDLE)
+        .build(connector);
+    boxed(client)
+}
+
+/// Node's HTTP server closes an idle connection after 5 s; a POST that meets that moment can't be repeated.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+/// One for the GET, one for the POST.
+const MAX_IDLE: usize = 2;

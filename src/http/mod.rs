@@ -1,0 +1,55 @@
+//! The HTTP service below everything: hyper by default, or whatever the user puts in its place.
+
+mod client;
+mod tls;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+use hyper::body::Body;
+use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
+
+pub(crate) use self::client::{default_client, with_connector};
+use crate::BoxError;
+
+/// The body of a request: one piece of bytes.
+pub type RequestBody = Full<Bytes>;
+
+/// The body of a response, of whatever kind it was.
+pub type ResponseBody = UnsyncBoxBody<Bytes, BoxError>;
+
+/// An HTTP client as a tower service. A user's layers wrap it, and every request goes through it: GETs and POSTs of
+/// polling, and the requests that open WebSockets.
+///
+/// A response that switches protocols carries hyper's [`OnUpgrade`](hyper::upgrade::OnUpgrade) in its extensions;
+/// a service without it can do polling alone.
+pub type HttpService = BoxCloneSyncService<Request<RequestBody>, Response<ResponseBody>, BoxError>;
+
+/// Boxes a service, and the bodies and errors that come out of it.
+pub(crate) fn boxed<S, B>(service: S) -> HttpService
+where
+    S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    BoxCloneSyncService::new(
+        service
+            .map_response(|response: Response<B>| response.map(|body| body.map_err(Into::into).boxed_unsync()))
+            .map_err(Into::into),
+    )
+}
+
+/// Wraps a service into a layer.
+pub(crate) fn layered<L, B>(layer: &L, inner: HttpService) -> HttpService
+where
+    L: Layer<HttpService>,
+    L::Service: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    <L::Service as Service<Request<RequestBody>>>::Future: Send + 'static,
+    <L::Service as Service<Request<RequestBody>>>::Error: Into<BoxError>,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    boxed(layer.layer(inner))
+}

@@ -1,0 +1,38 @@
+//! A transport, as the combinator drives it.
+
+use std::pin::Pin;
+
+use futures::{Sink, Stream};
+
+use crate::{CloseFrame, Error, Packet, Protocol};
+
+/// Packets in and packets out, and the little steering that a session needs beyond that.
+///
+/// Closing it as a sink closes it in an orderly way, which includes waiting for the server's part.
+pub(crate) trait Link: Stream<Item = Result<Packet, Error>> + Sink<Packet, Error = Error> {
+    /// Whether the packet can be written together with what waits for the next flush.
+    fn has_room(&self, _packet: &Packet) -> bool {
+        true
+    }
+
+    /// Sets whether it may begin to read; what has begun is finished either way.
+    fn set_paused(self: Pin<&mut Self>, _paused: bool) {}
+
+    /// Whether nothing is under way.
+    fn is_silent(&self) -> bool {
+        true
+    }
+
+    /// How many GETs were sent and answered since this was last asked.
+    fn take_polls(self: Pin<&mut Self>) -> (u32, u32) {
+        (0, 0)
+    }
+
+    /// The protocol came out after the session was open.
+    fn set_protocol(self: Pin<&mut Self>, _protocol: Protocol) {}
+
+    /// What the server said as it ended the stream.
+    fn close_frame(&self) -> Option<CloseFrame> {
+        None
+    }
+}

@@ -1,0 +1,166 @@
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use engineio_layers::RequestTimedOut;
+use futures::future::{self, Either};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header::CONTENT_TYPE};
+use pin_project_lite::pin_project;
+use tower::Service;
+
+use crate::{
+    BoxError, Data, Error, Packet, Protocol, ServerCode, Stage, Text, Transport,
+    codec::{Codec, DecodeError, Framing, Payload},
+    endpoint::Endpoint,
+};
+
+/// Service from what goes out, a poll or packets, to what comes back, packets.
+///
+/// Without a session it asks for one: the first poll is the handshake, and its reply shows the codec.
+#[derive(Clone, Debug)]
+pub(crate) struct Polling<S> {
+    http: S,
+    endpoint: Arc<Endpoint>,
+    pub(super) protocol: Protocol, // that is asked for
+    pub(super) base64: bool,
+    pub(super) session: Option<Session>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    pub(super) sid: Arc<str>,
+    pub(super) codec: Codec,
+}
+
+/// What goes out.
+#[derive(Debug)]
+pub(crate) enum Call {
+    /// A GET, which waits for packets.
+    Poll,
+    /// A POST. It brings no packets back.
+    Post(Vec<Packet>),
+}
+
+impl<S> Polling<S> {
+    pub(crate) fn new(http: S, endpoint: Arc<Endpoint>, protocol: Protocol, base64: bool) -> Self {
+        Self { http, endpoint, protocol, base64, session: None }
+    }
+
+    pub(super) fn codec(&self) -> Codec {
+        self.session.as_ref().map_or(Codec::v4(), |session| session.codec)
+    }
+
+    fn request(&self, call: &Call) -> Result<Request<Bytes>, Error> {
+        let sid = self.session.as_ref().map(|session| &*session.sid);
+        let request = |method| self.endpoint.request(method, Transport::Polling, self.protocol, sid, self.base64);
+        let request = match call {
+            Call::Poll => request(Method::GET)?.body(Bytes::new()),
+            Call::Post(packets) => match self.codec().encode_payload(packets) {
+                Data::Text(text) => request(Method::POST)?.header(CONTENT_TYPE, TEXT).body(text.into()),
+                Data::Binary(bytes) => request(Method::POST)?.header(CONTENT_TYPE, BYTES).body(bytes),
+            },
+        };
+        request.map_err(Error::invalid_request)
+    }
+}
+
+impl<S> Service<Call> for Polling<S>
+where
+    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError>,
+{
+    type Response = Payload;
+    type Error = Error;
+    type Future = Either<ResponseFuture<S::Future>, future::Ready<Result<Payload, Error>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        let stage = if self.session.is_some() { Stage::Reading } else { Stage::Opening };
+        self.http.poll_ready(cx).map_err(|error| failed(stage, error))
+    }
+
+    fn call(&mut self, call: Call) -> Self::Future {
+        let request = match self.request(&call) {
+            Ok(request) => request,
+            Err(error) => return Either::Right(future::ready(Err(error))),
+        };
+        let stage = match (&self.session, &call) {
+            (None, _) => Stage::Opening,
+            (Some(_), Call::Poll) => Stage::Reading,
+            (Some(_), Call::Post(_)) => Stage::Writing,
+        };
+        let codec = self.session.as_ref().map(|session| session.codec);
+        Either::Left(ResponseFuture { inner: self.http.call(request), stage, codec })
+    }
+}
+
+pin_project! {
+    /// The reply to a [`Call`].
+    #[derive(Debug)]
+    pub(crate) struct ResponseFuture<F> {
+        #[pin]
+        inner: F,
+        stage: Stage,
+        codec: Option<Codec>,
+    }
+}
+
+impl<F> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<Bytes>, BoxError>>,
+{
+    type Output = Result<Payload, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let response = ready!(this.inner.poll(cx)).map_err(|error| failed(*this.stage, error))?;
+        let (head, body) = response.into_parts();
+        if !head.status.is_success() {
+            return Poll::Ready(Err(Error::Status {
+                transport: Transport::Polling,
+                stage: *this.stage,
+                status: head.status,
+                code: ServerCode::parse(&body),
+                body,
+            }));
+        }
+        if *this.stage == Stage::Writing {
+            return Poll::Ready(Ok(Payload::empty()));
+        }
+        let codec = this.codec.unwrap_or_else(|| recognize(&body, &head.headers));
+        let payload = codec.decode_payload(read(body, &head.headers).map_err(decode)?);
+        Poll::Ready(Ok(payload))
+    }
+}
+
+/// Tells the codec by a handshake's first bytes; what is no handshake at all fails as protocol 4.
+fn recognize(body: &Bytes, headers: &HeaderMap) -> Codec {
+    match Framing::of(body) {
+        Some(Framing::V3Binary) if is_binary(headers) => Codec::v3_engine_io_1(),
+        Some(Framing::V3Text) => Codec::v3(),
+        _ => Codec::v4(),
+    }
+}
+
+fn read(body: Bytes, headers: &HeaderMap) -> Result<Data, DecodeError> {
+    if is_binary(headers) { Ok(body.into()) } else { Ok(Text::try_from(body)?.into()) }
+}
+
+fn is_binary(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(BYTES.as_bytes()))
+}
+
+pub(super) fn decode(error: DecodeError) -> Error {
+    Error::decode(Transport::Polling, error)
+}
+
+fn failed(stage: Stage, source: BoxError) -> Error {
+    if source.is::<RequestTimedOut>() {
+        return Error::Timeout { transport: Transport::Polling, stage };
+    }
+    Error::transport_failed(Transport::Polling, stage, source)
+}
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain;charset=UTF-8");
+const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");

@@ -1,0 +1,100 @@
+//! How a session is opened, and which dialect the server speaks.
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tower::{Service, ServiceExt};
+
+use super::call::{Call, Polling, Session, decode};
+use crate::{
+    BoxError, Error, Packet, Protocol, ServerCode, Transport,
+    codec::{Codec, Payload},
+};
+
+/// Opens a session: the payload of its first reply, and the polling that belongs to it.
+///
+/// `plain` is the same service without JSONP.
+pub(super) async fn open<S>(mut polling: Polling<S>, plain: Polling<S>) -> Result<(Polling<S>, Payload), Error>
+where
+    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError> + Clone,
+{
+    let wanted = polling.protocol;
+    let first = match polling.clone().oneshot(Call::Poll).await {
+        Err(error) if wanted == Protocol::Auto && refuses_version(&error) => {
+            polling.protocol = Protocol::V3;
+            polling.clone().oneshot(Call::Poll).await
+        }
+        first => first,
+    };
+    let payload = match first {
+        Err(error) if refuses_version(&error) => return Err(Error::UnsupportedProtocol),
+        first => first?,
+    };
+    let mut codec = payload.codec();
+    if codec == Codec::v3() && polling.base64 && is_engine_io_1(plain).await {
+        codec = Codec::v3_engine_io_1();
+    }
+    let codec = codec.base64(polling.base64);
+    let payload = payload.with_codec(codec);
+    polling.session = session(&payload)?;
+    if wanted != Protocol::Auto && wanted != codec.protocol() {
+        close(polling).await;
+        return Err(Error::UnsupportedProtocol);
+    }
+    polling.protocol = codec.protocol();
+    Ok((polling, payload))
+}
+
+/// Finds out which protocol a server speaks by a handshake that is thrown away.
+pub(crate) async fn ask_protocol<S>(mut polling: Polling<S>) -> Result<Protocol, Error>
+where
+    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError> + Clone,
+{
+    match polling.clone().oneshot(Call::Poll).await {
+        Err(error) if refuses_version(&error) => Err(Error::UnsupportedProtocol),
+        Err(error) => Err(error),
+        Ok(payload) => {
+            polling.session = session(&payload)?;
+            close(polling).await;
+            Ok(payload.codec().protocol())
+        }
+    }
+}
+
+/// With base64, engine.io 1 shows itself only in a handshake without: that one it answers in binary. Where such a
+/// handshake can't be had, a later version is the better guess.
+async fn is_engine_io_1<S>(mut plain: Polling<S>) -> bool
+where
+    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError> + Clone,
+{
+    plain.base64 = false;
+    plain.protocol = Protocol::V3;
+    let Ok(payload) = plain.clone().oneshot(Call::Poll).await else { return false };
+    plain.session = session(&payload).unwrap_or_default();
+    close(plain).await;
+    payload.codec() == Codec::v3_engine_io_1()
+}
+
+/// The session that a first payload opens. One that begins with another packet opens none.
+fn session(payload: &Payload) -> Result<Option<Session>, Error> {
+    match payload.clone().next() {
+        Some(Ok(Packet::Open(handshake))) => Ok(Some(Session { sid: handshake.sid.into(), codec: payload.codec() })),
+        Some(Err(error)) => Err(decode(error)),
+        _ => Ok(None),
+    }
+}
+
+/// Ends a session that nobody wants. Whether the server hears it changes nothing here.
+async fn close<S>(polling: Polling<S>)
+where
+    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError> + Clone,
+{
+    if polling.session.is_some() {
+        if let Err(error) = polling.oneshot(Call::Post(vec![Packet::Close])).await {
+            tracing::debug!(transport = %Transport::Polling, %error, "a spare session was not closed");
+        }
+    }
+}
+
+fn refuses_version(error: &Error) -> bool {
+    error.code().is_some_and(|code| code.code == ServerCode::UNSUPPORTED_PROTOCOL)
+}

@@ -1,0 +1,226 @@
+use std::{
+    fmt, mem,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use futures::{Sink, Stream, future::BoxFuture};
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower::{Service, ServiceExt, util::Oneshot};
+
+use super::{
+    call::{Call, Polling, decode},
+    discovery,
+};
+use crate::{
+    BoxError, Error, Packet,
+    codec::{Payload, PayloadSize},
+    link::Link,
+};
+
+pin_project! {
+    /// Packets over HTTP: one GET at a time waits for them, one POST at a time carries them.
+    pub(crate) struct LongPolling<S>
+    where
+        S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError>,
+    {
+        polling: Polling<S>,
+        opening: Option<Opening<S>>,
+        #[pin]
+        get: Option<Oneshot<Polling<S>, Call>>,
+        payload: Payload,        // what came and is not read yet
+        batch: Vec<Packet>,      // what goes into the next POST
+        batch_size: PayloadSize,
+        max_batch: usize,
+        #[pin]
+        post: Option<Oneshot<Polling<S>, Call>>,
+        paused: bool,
+        close_sent: bool,
+        polls: (u32, u32),
+    }
+}
+
+type Opening<S> = BoxFuture<'static, Result<(Polling<S>, Payload), Error>>;
+
+impl<S> LongPolling<S>
+where
+    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    /// Begins a session. `plain` is the same polling without JSONP; `fallback` is what to try when the reply to the
+    /// first handshake can't be read.
+    pub(crate) fn open(polling: Polling<S>, plain: Polling<S>, fallback: Option<Polling<S>>) -> Self {
+        Self {
+            polling: polling.clone(),
+            opening: Some(Box::pin(async {
+                match (discovery::open(polling, plain.clone()).await, fallback) {
+                    (Err(Error::Decode { .. }), Some(fallback)) => discovery::open(fallback, plain).await,
+                    (opened, _) => opened,
+                }
+            })),
+            get: None,
+            payload: Payload::empty(),
+            batch: Vec::new(),
+            batch_size: PayloadSize::default(),
+            max_batch: DEFAULT_MAX_BATCH,
+            post: None,
+            paused: false,
+            close_sent: false,
+            polls: (1, 0),
+        }
+    }
+
+    /// Ready when the GET under way has brought its packets, or none is.
+    fn poll_get(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut this = self.project();
+        if let Some(opening) = this.opening {
+            let opened = ready!(opening.as_mut().poll(cx));
+            *this.opening = None;
+            this.polls.1 += 1;
+            (*this.polling, *this.payload) = opened?;
+        }
+        if let Some(get) = this.get.as_mut().as_pin_mut() {
+            let reply = ready!(get.poll(cx));
+            this.get.set(None);
+            this.polls.1 += 1;
+            *this.payload = reply?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ready when no POST is under way.
+    fn poll_post(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut this = self.project();
+        if let Some(post) = this.post.as_mut().as_pin_mut() {
+            let reply = ready!(post.poll(cx));
+            this.post.set(None);
+            reply?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Learns from the handshake what the requests to come need.
+    fn see(self: Pin<&mut Self>, mut packet: Packet) -> Packet {
+        let this = self.project();
+        if let Packet::Open(handshake) = &mut packet {
+            handshake.protocol = this.polling.codec().protocol();
+            *this.max_batch = handshake.max_payload.unwrap_or(DEFAULT_MAX_BATCH);
+        }
+        packet
+    }
+}
+
+impl<S> Stream for LongPolling<S>
+where
+    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Item = Result<Packet, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some(packet) = self.as_mut().project().payload.next() {
+                let packet = packet.map(|packet| self.see(packet)).map_err(decode);
+                return Poll::Ready(Some(packet));
+            }
+            if let Err(error) = ready!(self.as_mut().poll_get(cx)) {
+                return Poll::Ready(Some(Err(error)));
+            }
+            let mut this = self.as_mut().project();
+            if !this.payload.is_ended() {
+                continue;
+            }
+            if *this.paused || this.polling.session.is_none() {
+                return Poll::Pending; // whoever lifts the pause polls again
+            }
+            this.polls.0 += 1;
+            this.get.set(Some(this.polling.clone().oneshot(Call::Poll)));
+        }
+    }
+}
+
+impl<S> Sink<Packet> for LongPolling<S>
+where
+    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Error = Error;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll_post(cx)
+    }
+
+    fn start_send(self: Pin<&mut Self>, packet: Packet) -> Result<(), Error> {
+        let this = self.project();
+        *this.batch_size = this.batch_size.with(&packet, this.polling.codec());
+        this.batch.push(packet);
+        Ok(())
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        loop {
+            ready!(self.as_mut().poll_post(cx))?;
+            let mut this = self.as_mut().project();
+            if this.batch.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            *this.batch_size = PayloadSize::default();
+            let call = Call::Post(mem::take(this.batch));
+            this.post.set(Some(this.polling.clone().oneshot(call)));
+        }
+    }
+
+    /// Posts the close packet first; the server then ends the GET. A GET that is dropped before counts as a failure
+    /// of the transport at every server.
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        ready!(self.as_mut().poll_flush(cx))?;
+        if !mem::replace(self.as_mut().project().close_sent, true) {
+            self.as_mut().start_send(Packet::Close)?;
+            ready!(self.as_mut().poll_flush(cx))?;
+        }
+        let _ = ready!(self.poll_get(cx)); // what it brings, or that it fails, no longer matters
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S> Link for LongPolling<S>
+where
+    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    fn has_room(&self, packet: &Packet) -> bool {
+        let codec = self.polling.codec();
+        self.batch.is_empty() || self.batch_size.with(packet, codec).bytes(codec) <= self.max_batch
+    }
+
+    fn set_paused(self: Pin<&mut Self>, paused: bool) {
+        *self.project().paused = paused;
+    }
+
+    fn is_silent(&self) -> bool {
+        self.get.is_none() && self.post.is_none() && self.payload.is_ended() && self.batch.is_empty()
+    }
+
+    fn take_polls(self: Pin<&mut Self>) -> (u32, u32) {
+        mem::take(self.project().polls)
+    }
+}
+
+impl<S> fmt::Debug for LongPolling<S>
+where
+    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LongPolling")
+            .field("get", &self.get.is_some())
+            .field("post", &self.post.is_some())
+            .field("paused", &self.paused)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How many bytes go into one POST when the server does not say what it takes: what the reference takes by default. A
+/// larger packet goes alone.
+const DEFAULT_MAX_BATCH: usize = 1_000_000;

@@ -1,0 +1,7 @@
+//! HTTP long-polling as a transport.
+
+mod call;
+mod discovery;
+mod link;
+
+pub(crate) use self::{call::Polling, discovery::ask_protocol, link::LongPolling};

@@ -1,0 +1,146 @@
+//! What a user holds: packets in, events out.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use futures::{Sink, Stream};
+
+use crate::{
+    Error, Event, Handshake, Packet, Protocol, Receiver, Sender, State, Stats, Transport,
+    client::Collected,
+    engine::Settings,
+    polling::LongPolling,
+    spawn,
+    upgrading::Upgrading,
+    websocket::{self, WebSocket},
+};
+
+/// A session: a [`Sink`] of packets and a [`Stream`] of events.
+///
+/// It moves only while it is polled, by whichever half: then it reads, writes, answers heartbeats and watches its
+/// deadlines. Who is busy elsewhere for longer than the server's ping interval gives it a task with
+/// [`spawn`](Socket::spawn). `StreamExt::split` makes two halves for two tasks.
+///
+/// * **Sending.** `send` is done when the POST was answered, or when the WebSocket's bytes are with the operating
+///   system; `feed` only queues, and what was fed goes out together with the next flush. The sink is not ready while
+///   the queue is full. A packet refused with an error that says so ([`Error::PacketTooLarge`],
+///   [`Error::NotAMessage`], [`Error::ProtocolUnknown`]) leaves the session as it is.
+/// * **Receiving.** Reading stops while 1,024 events wait, so that a slow reader slows the server down.
+/// * **Closing.** `close` sends what is queued, closes the session and waits for the server's part, up to the close
+///   timeout; nothing is delivered any more. [`Event::Close`] is the last event, tells why, and gives back what was
+///   not sent; then the stream ends, for ever. While the session is being opened, that event comes at once.
+/// * **Dropping** it cuts the connection; the server notices that, or its ping timeout.
+///
+/// # Cancel safety
+///
+/// Dropping a `next`, `send`, `feed` or `close` future loses no packet and no event: a packet is either queued or still
+/// the future's own.
+#[derive(Debug)]
+pub struct Socket {
+    session: Pin<Box<Session>>,
+}
+
+/// A session over the transports of this crate.
+pub(crate) type Session = Upgrading<LongPolling<Collected>, WebSocket<websocket::Io>>;
+
+impl Socket {
+    pub(crate) fn new(session: Session) -> Self {
+        Self { session: Box::pin(session) }
+    }
+
+    /// A socket that only tells why there is none.
+    pub(crate) fn failed(settings: Settings, error: Error) -> Self {
+        Self::new(Upgrading::failed(settings, error))
+    }
+
+    /// Gives the session a task of its own, and hands out its two ends.
+    ///
+    /// The task answers heartbeats while the user is busy. Both channels are bounded: a slow reader slows the server
+    /// down rather than filling memory.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a Tokio runtime.
+    pub fn spawn(self) -> (Sender, Receiver) {
+        spawn::spawn(self)
+    }
+
+    /// The session's ID, once it is open.
+    pub fn id(&self) -> Option<&str> {
+        self.handshake().map(|handshake| handshake.sid.as_str())
+    }
+
+    /// Where the session is in its life.
+    pub fn state(&self) -> State {
+        self.session.engine().state()
+    }
+
+    /// The transport that carries messages.
+    pub fn transport(&self) -> Transport {
+        self.session.engine().transport()
+    }
+
+    /// The version that the server speaks; [`Protocol::Auto`] while that is not known.
+    pub fn protocol(&self) -> Protocol {
+        self.session.engine().protocol()
+    }
+
+    /// What the server said of the session as it opened.
+    pub fn handshake(&self) -> Option<&Handshake> {
+        self.session.engine().handshake()
+    }
+
+    /// How many packets were sent that no transport is done with.
+    pub fn buffered(&self) -> usize {
+        self.session.engine().buffered()
+    }
+
+    /// What the session has carried so far.
+    pub fn stats(&self) -> Stats {
+        self.session.engine().stats()
+    }
+
+    /// Ready when the session is open, or with what kept it from opening.
+    pub(crate) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        ready!(self.session.as_mut().poll_open(cx));
+        if self.handshake().is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        while let Some(event) = ready!(self.session.as_mut().poll_next(cx)) {
+            if let Event::Close(close) = event {
+                return Poll::Ready(Err(close.error.unwrap_or(Error::Closed)));
+            }
+        }
+        Poll::Ready(Err(Error::Closed))
+    }
+}
+
+impl Stream for Socket {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.session.as_mut().poll_next(cx)
+    }
+}
+
+impl Sink<Packet> for Socket {
+    type Error = Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.session.as_mut().poll_ready(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, packet: Packet) -> Result<(), Error> {
+        self.session.as_mut().start_send(packet)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.session.as_mut().poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.session.as_mut().poll_close(cx)
+    }
+}

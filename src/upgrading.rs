@@ -1,0 +1,371 @@
+//! Two transports, one stream.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use futures::{Sink, SinkExt, Stream, future::Either};
+use pin_project_lite::pin_project;
+use tokio::time::Sleep;
+
+use crate::{
+    Error, Event, Handshake, Packet, State, Transport,
+    engine::{Engine, Settings},
+    link::Link,
+    wakers::{Half, Wakers},
+};
+
+pin_project! {
+    /// A session over polling, a WebSocket, or the one and then the other.
+    ///
+    /// The engine decides, this carries: it reads, writes and watches the clock while it is polled, whichever half is
+    /// polled, and spawns nothing. So either half has to be polled again once it has been woken, or the server's
+    /// heartbeats stay unanswered.
+    pub(crate) struct Upgrading<P, W> {
+        #[pin]
+        polling: Option<P>,
+        #[pin]
+        websocket: Option<W>,
+        #[pin]
+        timer: Sleep,
+        engine: Engine,
+        open_trial: Option<OpenTrial<W>>,
+        unflushed: Unflushed,
+        wakers: Arc<Wakers>,
+    }
+}
+
+/// Which transports were handed packets that are not flushed.
+#[derive(Debug, Default)]
+struct Unflushed {
+    polling: bool,
+    websocket: bool,
+}
+
+/// Opens the WebSocket that a session may move to.
+pub(crate) type OpenTrial<W> = Box<dyn FnOnce(&Handshake) -> W + Send>;
+
+impl<P: Link, W: Link> Upgrading<P, W> {
+    /// A session that begins with polling and may move to what `open_trial` opens.
+    pub(crate) fn begin_with_polling(settings: Settings, polling: P, open_trial: OpenTrial<W>) -> Self {
+        Self::new(settings, Some(polling), None, Some(open_trial))
+    }
+
+    /// A session on a WebSocket alone.
+    pub(crate) fn begin_with_websocket(settings: Settings, websocket: W) -> Self {
+        Self::new(settings, None, Some(websocket), None)
+    }
+
+    /// A session that has failed before it began.
+    pub(crate) fn failed(settings: Settings, error: Error) -> Self {
+        let transport = settings.transport;
+        let mut failed = Self::new(settings, None, None, None);
+        failed.engine.handle_error(error, transport);
+        failed
+    }
+
+    fn new(settings: Settings, polling: Option<P>, websocket: Option<W>, open_trial: Option<OpenTrial<W>>) -> Self {
+        let now = now();
+        Self {
+            polling,
+            websocket,
+            timer: tokio::time::sleep_until((now + settings.handshake_timeout).into()),
+            engine: Engine::new(settings, now),
+            open_trial,
+            unflushed: Unflushed::default(),
+            wakers: Arc::default(),
+        }
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Ready when the session is open, or has ended before it was.
+    pub(crate) fn poll_open(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.as_mut().drive(Half::Reader, cx);
+        if self.engine.state() == State::Opening { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// Does all that can be done now, for whichever half is polled.
+    fn drive(mut self: Pin<&mut Self>, half: Half, cx: &mut Context<'_>) {
+        self.wakers.register(half, cx);
+        let waker = self.wakers.both();
+        let cx = &mut Context::from_waker(&waker);
+        for round in 0..ROUNDS {
+            // When nothing moves, every part is pending and holds our waker. A failure is told to the engine, which
+            // turns it into events.
+            let now = now();
+            let read = self.as_mut().drive_read(now, cx);
+            let fired = self.as_mut().drive_timer(now, !read, cx);
+            let wrote = self.as_mut().drive_write(now, cx);
+            let switched = self.as_mut().drive_switch();
+            if !(read || fired || wrote || switched) {
+                if round > 0 {
+                    self.wakers.wake_other(half);
+                }
+                return;
+            }
+        }
+        waker.wake(); // a peer this fast gets its next turn after others had theirs
+    }
+
+    /// Reads what has come.
+    fn drive_read(self: Pin<&mut Self>, now: Instant, cx: &mut Context<'_>) -> bool {
+        let this = self.project();
+        let mut moved = false;
+        if let Some(mut polling) = this.polling.as_pin_mut() {
+            moved |= read(this.engine, polling.as_mut(), Transport::Polling, now, cx);
+            let (sent, answered) = polling.take_polls();
+            this.engine.handle_polls(sent, answered);
+        }
+        if let Some(websocket) = this.websocket.as_pin_mut() {
+            moved |= read(this.engine, websocket, Transport::WebSocket, now, cx);
+        }
+        moved
+    }
+
+    /// Lets the engine know that time has passed, and wakes us when it is to know again.
+    fn drive_timer(self: Pin<&mut Self>, now: Instant, caught_up: bool, cx: &mut Context<'_>) -> bool {
+        let mut this = self.project();
+        let Some(deadline) = this.engine.poll_timeout() else { return false };
+        if deadline <= now {
+            this.engine.handle_timeout(now, caught_up);
+            return this.engine.poll_timeout() != Some(deadline);
+        }
+        // Deadlines are put off with every sign of life; the timer is moved only once it fires too early.
+        if this.timer.is_elapsed() || deadline < this.timer.deadline().into_std() {
+            this.timer.as_mut().reset(deadline.into());
+        }
+        this.timer.poll(cx).is_ready()
+    }
+
+    /// Writes what may be written.
+    fn drive_write(self: Pin<&mut Self>, now: Instant, cx: &mut Context<'_>) -> bool {
+        let mut this = self.project();
+        let mut moved = false;
+        while let Some((packet, via)) = this.engine.next_transmit() {
+            let Some(mut link) = pick(this.polling.as_mut(), this.websocket.as_mut(), via) else { break };
+            if !has_room(&link, packet) {
+                break; // it goes after the next flush
+            }
+            let sent = match link.poll_ready_unpin(cx) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(())) => {
+                    this.engine.poll_transmit(now).map_or(Ok(()), |packet| link.start_send_unpin(packet))
+                }
+                Poll::Ready(Err(error)) => Err(error),
+            };
+            match sent {
+                Ok(()) => this.unflushed.set(via, true),
+                Err(error) => this.engine.handle_error(error, via),
+            }
+            moved = true;
+        }
+        for via in [Transport::Polling, Transport::WebSocket] {
+            let Some(mut link) = pick(this.polling.as_mut(), this.websocket.as_mut(), via) else { continue };
+            if !this.unflushed.get(via) {
+                continue;
+            }
+            if let Poll::Ready(flushed) = link.poll_flush_unpin(cx) {
+                this.unflushed.set(via, false);
+                match flushed {
+                    Ok(()) if via == this.engine.transport() => this.engine.handle_flushed(),
+                    Ok(()) => {}
+                    Err(error) => this.engine.handle_error(error, via),
+                }
+                moved = true;
+            }
+        }
+        if this.engine.wants_close() {
+            let via = this.engine.transport();
+            match pick(this.polling.as_mut(), this.websocket.as_mut(), via).map(|mut link| link.poll_close_unpin(cx)) {
+                Some(Poll::Pending) => return moved,
+                Some(Poll::Ready(Err(error))) => this.engine.handle_error(error, via),
+                Some(Poll::Ready(Ok(()))) | None => this.engine.handle_closed(),
+            }
+            moved = true;
+        }
+        moved
+    }
+
+    /// Opens, changes and drops transports as the engine has decided.
+    fn drive_switch(self: Pin<&mut Self>) -> bool {
+        let mut this = self.project();
+        if this.engine.state() == State::Closed {
+            this.polling.set(None);
+            this.websocket.set(None);
+            return false;
+        }
+        match this.engine.transport() {
+            Transport::Polling if this.engine.wants_trial() && this.websocket.is_none() => {
+                let trial = this.open_trial.take().zip(this.engine.handshake());
+                let trial = trial.map(|(open_trial, handshake)| open_trial(handshake));
+                this.websocket.set(trial);
+                return true;
+            }
+            Transport::Polling if this.engine.wants_silence() => {
+                let silent = this.polling.as_ref().as_pin_ref().is_none_or(|polling| polling.is_silent());
+                if silent && !this.unflushed.polling {
+                    this.engine.handle_silence();
+                    this.polling.set(None);
+                    return true;
+                }
+            }
+            Transport::Polling if !this.engine.wants_trial() => {
+                this.websocket.set(None);
+                this.unflushed.websocket = false;
+            }
+            Transport::Polling => {}
+            Transport::WebSocket => {
+                if let Some(websocket) = this.websocket.as_pin_mut() {
+                    websocket.set_protocol(this.engine.protocol());
+                }
+            }
+        }
+        false
+    }
+}
+
+impl<P: Link, W: Link> Stream for Upgrading<P, W> {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        if let Some(event) = self.as_mut().project().engine.poll_event() {
+            return Poll::Ready(Some(event));
+        }
+        if !self.engine.is_ended() {
+            self.as_mut().drive(Half::Reader, cx);
+        }
+        match self.as_mut().project().engine.poll_event() {
+            None if !self.engine.is_ended() => Poll::Pending,
+            event => Poll::Ready(event),
+        }
+    }
+}
+
+impl<P: Link, W: Link> Sink<Packet> for Upgrading<P, W> {
+    type Error = Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.engine.buffered() >= FEED {
+            self.as_mut().drive(Half::Writer, cx); // less than this is left to gather, and goes out as one
+        }
+        if self.engine.is_closing() {
+            Poll::Ready(Err(Error::Closed))
+        } else if self.engine.has_room() {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
+    }
+
+    fn start_send(self: Pin<&mut Self>, packet: Packet) -> Result<(), Error> {
+        self.project().engine.send(packet)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.as_mut().drive(Half::Writer, cx);
+        if self.engine.has_told_close() {
+            Poll::Ready(Err(Error::Closed)) // the close event gives back what did not go
+        } else if self.engine.is_flushed() {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.as_mut().project().engine.close(now());
+        self.as_mut().drive(Half::Writer, cx);
+        if self.engine.state() == State::Closed { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+}
+
+impl<P, W> fmt::Debug for Upgrading<P, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upgrading").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+impl Unflushed {
+    fn set(&mut self, via: Transport, unflushed: bool) {
+        match via {
+            Transport::Polling => self.polling = unflushed,
+            Transport::WebSocket => self.websocket = unflushed,
+        }
+    }
+
+    fn get(&self, via: Transport) -> bool {
+        match via {
+            Transport::Polling => self.polling,
+            Transport::WebSocket => self.websocket,
+        }
+    }
+}
+
+/// Either transport, as one sink.
+type Picked<'a, P, W> = Either<Pin<&'a mut P>, Pin<&'a mut W>>;
+
+fn pick<'a, P, W>(
+    polling: Pin<&'a mut Option<P>>,
+    websocket: Pin<&'a mut Option<W>>,
+    via: Transport,
+) -> Option<Picked<'a, P, W>> {
+    match via {
+        Transport::Polling => polling.as_pin_mut().map(Either::Left),
+        Transport::WebSocket => websocket.as_pin_mut().map(Either::Right),
+    }
+}
+
+fn has_room<P: Link, W: Link>(link: &Picked<'_, P, W>, packet: &Packet) -> bool {
+    match link {
+        Either::Left(polling) => polling.has_room(packet),
+        Either::Right(websocket) => websocket.has_room(packet),
+    }
+}
+
+/// Reads from one transport until it has nothing more, or enough for a turn.
+fn read<L: Link>(
+    engine: &mut Engine,
+    mut link: Pin<&mut L>,
+    via: Transport,
+    now: Instant,
+    cx: &mut Context<'_>,
+) -> bool {
+    let mut moved = false;
+    for _ in 0..PACKETS {
+        if !engine.wants_read() {
+            break;
+        }
+        link.as_mut().set_paused(!engine.wants_poll());
+        match link.as_mut().poll_next(cx) {
+            Poll::Pending => break,
+            Poll::Ready(Some(Ok(packet))) => engine.handle_packet(packet, via, now),
+            Poll::Ready(Some(Err(error))) => engine.handle_error(error, via),
+            Poll::Ready(None) => engine.handle_end(via, link.close_frame()),
+        }
+        moved = true;
+    }
+    moved
+}
+
+/// Tokio's clock, so that paused time works.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// How many rounds of I/O one poll may take.
+const ROUNDS: usize = 16;
+/// How many packets are read from a transport in a round.
+const PACKETS: usize = 64;
+/// How many packets gather before the sink writes them unasked.
+const FEED: usize = 64;
+
+#[cfg(test)]
+mod tests;

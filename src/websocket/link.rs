@@ -1,0 +1,168 @@
+use std::{
+    fmt, io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use futures::{Sink, SinkExt, Stream, StreamExt, future::BoxFuture};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{self, Message, error::ProtocolError},
+};
+
+use super::opening::{Opened, codec};
+use crate::{
+    BoxError, CloseFrame, Data, Error, Packet, Protocol, Stage, Text, Transport,
+    codec::{Codec, DecodeError},
+    link::Link,
+};
+
+/// Packets over a WebSocket, one a message.
+pub(crate) struct WebSocket<T> {
+    opening: Option<BoxFuture<'static, Result<Opened<T>, Error>>>,
+    socket: Option<WebSocketStream<T>>,
+    codec: Codec,
+    first: Option<Packet>,
+    protocol: Protocol,
+    frame: Option<CloseFrame>,
+    ended: bool,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
+    /// A WebSocket that is open once `opening` is done; nothing is read or written before.
+    pub(crate) fn new(opening: impl Future<Output = Result<Opened<T>, Error>> + Send + 'static) -> Self {
+        Self {
+            opening: Some(Box::pin(opening)),
+            socket: None,
+            codec: Codec::v4(),
+            first: None,
+            protocol: Protocol::Auto,
+            frame: None,
+            ended: false,
+        }
+    }
+
+    fn poll_socket(&mut self, cx: &mut Context<'_>) -> Poll<Result<&mut WebSocketStream<T>, Error>> {
+        if let Some(opening) = &mut self.opening {
+            let opened = ready!(opening.as_mut().poll(cx));
+            self.opening = None;
+            let Opened { socket, codec, first } = opened?;
+            (self.codec, self.first) = (codec, first);
+            self.socket = Some(socket);
+        }
+        let ended = Error::Ended { transport: Transport::WebSocket, stage: Stage::Opening };
+        Poll::Ready(self.socket.as_mut().ok_or(ended))
+    }
+
+    fn decode(&self, frame: Data) -> Result<Packet, Error> {
+        let codec = match &frame {
+            // Base64 is padded, so its length tells the two protocols apart while nothing else does.
+            Data::Text(text) if self.protocol == Protocol::Auto && text.starts_with("b4") && text.len() % 4 == 2 => {
+                codec(Protocol::V3, true)
+            }
+            _ => self.codec,
+        };
+        codec.decode_frame(frame).map_err(|error| Error::decode(Transport::WebSocket, error))
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<T> {
+    type Item = Result<Packet, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if self.ended {
+                // What answers the server's close frame goes out before the end is told.
+                let socket = ready!(self.poll_socket(cx))?;
+                let _ = ready!(socket.poll_flush_unpin(cx));
+                return Poll::Ready(None);
+            }
+            ready!(self.poll_socket(cx))?;
+            if let Some(first) = self.first.take() {
+                return Poll::Ready(Some(Ok(first)));
+            }
+            let socket = ready!(self.poll_socket(cx))?;
+            let packet = match ready!(socket.poll_next_unpin(cx)) {
+                Some(Ok(Message::Text(text))) => self.decode(Text::from(text).into()),
+                Some(Ok(Message::Binary(bytes))) => self.decode(bytes.into()),
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
+                Some(Ok(Message::Close(frame))) => {
+                    self.frame = frame.map(|frame| CloseFrame { code: frame.code.into(), text: frame.reason.into() });
+                    self.ended = true;
+                    continue;
+                }
+                // Many servers just drop the connection; browsers call that an abnormal close, not an error.
+                None | Some(Err(tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => {
+                    self.ended = true;
+                    continue;
+                }
+                Some(Err(error)) => Err(failed(Stage::Reading, error)),
+            };
+            return Poll::Ready(Some(packet));
+        }
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Packet> for WebSocket<T> {
+    type Error = Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        ready!(self.poll_socket(cx))?.poll_ready_unpin(cx).map_err(|error| failed(Stage::Writing, error))
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, packet: Packet) -> Result<(), Error> {
+        let message = match self.codec.encode_frame(&packet) {
+            Data::Text(text) => Message::Text(text.into()),
+            Data::Binary(bytes) => Message::Binary(bytes),
+        };
+        let socket = self.socket.as_mut().expect("ready sinks have a socket");
+        socket.start_send_unpin(message).map_err(|error| failed(Stage::Writing, error))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        ready!(self.poll_socket(cx))?.poll_flush_unpin(cx).map_err(|error| failed(Stage::Writing, error))
+    }
+
+    /// Sends a close frame and waits for the server's.
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let socket = ready!(self.poll_socket(cx))?;
+        ready!(socket.poll_close_unpin(cx)).map_err(|error| failed(Stage::Closing, error))?;
+        while let Some(Ok(_)) = ready!(socket.poll_next_unpin(cx)) {}
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Link for WebSocket<T> {
+    fn set_protocol(mut self: Pin<&mut Self>, protocol: Protocol) {
+        if self.protocol != protocol {
+            self.protocol = protocol;
+            self.codec = codec(protocol, self.codec.is_base64());
+        }
+    }
+
+    fn close_frame(&self) -> Option<CloseFrame> {
+        self.frame.clone()
+    }
+}
+
+impl<T> fmt::Debug for WebSocket<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocket")
+            .field("open", &self.socket.is_some())
+            .field("codec", &self.codec)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(super) fn failed(stage: Stage, error: tungstenite::Error) -> Error {
+    let source: BoxError = match error {
+        tungstenite::Error::Utf8(_) => return Error::decode(Transport::WebSocket, DecodeError::Utf8),
+        tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed => {
+            io::Error::from(io::ErrorKind::NotConnected).into()
+        }
+        tungstenite::Error::Io(error) => error.into(),
+        error => error.into(),
+    };
+    Error::transport_failed(Transport::WebSocket, stage, source)
+}

@@ -1,0 +1,160 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
+    header::{
+        CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+        SEC_WEBSOCKET_VERSION, UPGRADE,
+    },
+};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use thiserror::Error;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        handshake::{client::generate_key, derive_accept_key},
+        protocol::{Role, WebSocketConfig},
+    },
+};
+use tower::{Service, ServiceExt};
+
+use super::Io;
+use crate::{BoxError, Error, Protocol, ServerCode, Stage, Transport, endpoint::Endpoint};
+
+/// Opens WebSockets by an ordinary request through an HTTP service, and so through all of its layers.
+#[derive(Clone, Debug)]
+pub(crate) struct Upgrade<S> {
+    pub(crate) http: S,
+    pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) base64: bool,
+    pub(crate) subprotocols: Vec<HeaderValue>,
+    pub(crate) max_message_size: usize,
+}
+
+/// Why an answer to an upgrade request opens no WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum UpgradeError {
+    #[error("the answer does not upgrade to a WebSocket")]
+    NotWebSocket,
+    #[error("the answer's Sec-WebSocket-Accept does not belong to the request")]
+    WrongAccept,
+    #[error("the answer chooses a sub-protocol that was not offered")]
+    UnknownSubprotocol,
+    #[error("the answer has an extension that was not offered")]
+    UnknownExtension,
+}
+
+impl<S> Upgrade<S>
+where
+    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError>,
+{
+    /// Asks for a WebSocket, of a running session or to open one, and checks the answer.
+    pub(super) async fn connect(self, protocol: Protocol, sid: Option<&str>) -> Result<WebSocketStream<Io>, Error> {
+        let stage = if sid.is_some() { Stage::Upgrading } else { Stage::Opening };
+        let failed = |error: BoxError| Error::transport_failed(Transport::WebSocket, stage, error);
+        let key = generate_key();
+        let request = self.request(protocol, sid, &key)?;
+        let mut response = self.http.oneshot(request).await.map_err(failed)?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Err(Error::Status {
+                transport: Transport::WebSocket,
+                stage,
+                status: response.status(),
+                code: ServerCode::parse(response.body()),
+                body: response.into_body(),
+            });
+        }
+        check(response.headers(), &key, &self.subprotocols).map_err(|error| failed(error.into()))?;
+        let upgrade = response.extensions_mut().remove::<OnUpgrade>().ok_or(Error::UpgradeUnsupported)?;
+        let io = TokioIo::new(upgrade.await.map_err(|error| failed(error.into()))?);
+        let config = config(self.max_message_size);
+        Ok(WebSocketStream::from_raw_socket(io, Role::Client, Some(config)).await)
+    }
+
+    fn request(&self, protocol: Protocol, sid: Option<&str>, key: &str) -> Result<Request<Bytes>, Error> {
+        let mut request = self
+            .endpoint
+            .request(Method::GET, Transport::WebSocket, protocol, sid, self.base64)?
+            .header(CONNECTION, "Upgrade")
+            .header(UPGRADE, "websocket")
+            .header(SEC_WEBSOCKET_VERSION, "13")
+            .header(SEC_WEBSOCKET_KEY, key);
+        for name in &self.subprotocols {
+            request = request.header(SEC_WEBSOCKET_PROTOCOL, name);
+        }
+        request.body(Bytes::new()).map_err(Error::invalid_request)
+    }
+}
+
+/// Checks what RFC 6455, section 4.1, has a client check.
+fn check(headers: &HeaderMap, key: &str, offered: &[HeaderValue]) -> Result<(), UpgradeError> {
+    let lists = |name, token: &str| {
+        let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(token))
+    };
+    if !lists(UPGRADE, "websocket") || !lists(CONNECTION, "upgrade") {
+        return Err(UpgradeError::NotWebSocket);
+    }
+    if headers.get(SEC_WEBSOCKET_ACCEPT).is_none_or(|accept| *accept != derive_accept_key(key.as_bytes())) {
+        return Err(UpgradeError::WrongAccept);
+    }
+    if headers.get(SEC_WEBSOCKET_PROTOCOL).is_some_and(|chosen| !offered.contains(chosen)) {
+        return Err(UpgradeError::UnknownSubprotocol);
+    }
+    if headers.contains_key(SEC_WEBSOCKET_EXTENSIONS) {
+        return Err(UpgradeError::UnknownExtension);
+    }
+    Ok(())
+}
+
+/// The buffers of an idle session: tungstenite's defaults hold 128 KiB for each.
+pub(super) fn config(max_message_size: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(8 << 10)
+        .write_buffer_size(16 << 10)
+        .max_message_size(Some(max_message_size))
+        .max_frame_size(Some(max_message_size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+    const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="; // RFC 6455, section 1.3
+
+    fn checked(change: impl FnOnce(&mut HeaderMap)) -> Result<(), UpgradeError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(UPGRADE, HeaderValue::from_static("WebSocket"));
+        headers.insert(CONNECTION, HeaderValue::from_static("keep-alive, Upgrade"));
+        headers.insert(SEC_WEBSOCKET_ACCEPT, HeaderValue::from_static(ACCEPT));
+        change(&mut headers);
+        check(&headers, KEY, &[HeaderValue::from_static("chat")])
+    }
+
+    #[test]
+    fn answers_are_checked() {
+        assert_eq!(checked(|_| ()), Ok(()));
+        let chosen = |name: &'static str| {
+            checked(move |headers| drop(headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(name))))
+        };
+        assert_eq!(chosen("chat"), Ok(()));
+        assert_eq!(chosen("superchat"), Err(UpgradeError::UnknownSubprotocol));
+        for name in [UPGRADE, CONNECTION] {
+            assert_eq!(checked(|headers| drop(headers.remove(name))), Err(UpgradeError::NotWebSocket));
+        }
+        assert_eq!(checked(|headers| drop(headers.remove(SEC_WEBSOCKET_ACCEPT))), Err(UpgradeError::WrongAccept));
+        let other = HeaderValue::from_static("s3pPLMBiTxaQ9kYGzzhZRbK+xOp=");
+        assert_eq!(
+            checked(|headers| drop(headers.insert(SEC_WEBSOCKET_ACCEPT, other))),
+            Err(UpgradeError::WrongAccept)
+        );
+        let deflate = HeaderValue::from_static("permessage-deflate");
+        assert_eq!(
+            checked(|headers| drop(headers.insert(SEC_WEBSOCKET_EXTENSIONS, deflate))),
+            Err(UpgradeError::UnknownExtension)
+        );
+    }
+}
