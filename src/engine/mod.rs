@@ -4,11 +4,12 @@ mod heartbeat;
 mod inbox;
 mod outbox;
 mod settings;
+mod trial;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub(crate) use self::settings::Settings;
-use self::{heartbeat::Heartbeat, inbox::Inbox, outbox::Outbox};
+use self::{heartbeat::Heartbeat, inbox::Inbox, outbox::Outbox, trial::Trial};
 use crate::{
     Close, CloseFrame, CloseReason, Data, Error, Event, EventSet, Handshake, Packet, Protocol, Stage, Stats, Text,
     Transport,
@@ -47,23 +48,6 @@ pub enum State {
     Closing,
     /// It has ended.
     Closed,
-}
-
-/// The attempt to move to a WebSocket.
-#[derive(Debug)]
-struct Trial {
-    deadline: Instant,
-    step: Step,
-    hold: Duration,
-}
-
-#[derive(Debug)]
-enum Step {
-    /// The probe is under way. Polling goes on, but a GET that need not hang is held back until this instant: the
-    /// reference server ends a hanging GET only every 100 ms, and the switch would have to wait for that.
-    Probing { probe: Option<Packet>, held_until: Option<Instant> },
-    /// The probe was answered. Polling falls silent, nothing new is sent.
-    Silencing,
 }
 
 // What is told.
@@ -114,8 +98,8 @@ impl Engine {
             }
             State::Open => {
                 self.inbox.drop_messages();
-                if matches!(self.trial, Some(Trial { step: Step::Probing { .. }, .. })) {
-                    self.fail_trial(Error::Closed);
+                if !self.wants_silence() {
+                    self.fail_trial(Error::Closed); // a switch under way is finished first
                 }
             }
             State::Closing | State::Closed => return,
@@ -132,11 +116,11 @@ impl Engine {
         if via != self.current {
             return self.handle_probe_packet(packet, via);
         }
-        if self.inbox.wants(EventSet::PACKET) {
-            self.inbox.push(Event::Packet(packet.clone()));
-        }
         if let Some(heartbeat) = &mut self.heartbeat {
             heartbeat.handle_packet(now);
+            if self.inbox.wants(EventSet::PACKET) {
+                self.inbox.push(Event::Packet(packet.clone()));
+            }
             self.inbox.push(Event::Heartbeat);
         }
         match (self.heartbeat.is_some(), packet) {
@@ -145,7 +129,11 @@ impl Engine {
             (true, Packet::Ping(data)) => self.handle_ping(data, now),
             (true, Packet::Pong(_)) => self.handle_pong(now),
             (true, Packet::Close) => self.handle_end(via, None),
-            (true, Packet::Noop) => self.handle_noop(now),
+            (true, Packet::Noop) => {
+                if let Some(trial) = &mut self.trial {
+                    trial.handle_noop(now);
+                }
+            }
             (_, packet) => {
                 let error = Error::Protocol { transport: via, packet: Box::new(packet) };
                 self.fail(CloseReason::ParseError, error);
@@ -213,7 +201,7 @@ impl Engine {
 impl Engine {
     /// The next packet to be written, and where; it stays until [`poll_transmit`](Self::poll_transmit) takes it.
     pub(crate) fn next_transmit(&self) -> Option<(&Packet, Transport)> {
-        if let Some(Trial { step: Step::Probing { probe: Some(probe), .. }, .. }) = &self.trial {
+        if let Some(probe) = self.trial.as_ref().and_then(Trial::next_transmit) {
             return Some((probe, Transport::WebSocket));
         }
         if self.heartbeat.is_none() || self.state == State::Closed || self.wants_silence() {
@@ -225,13 +213,12 @@ impl Engine {
 
     /// Takes the packet that [`next_transmit`](Self::next_transmit) told of.
     pub(crate) fn poll_transmit(&mut self, now: Instant) -> Option<Packet> {
-        let (_, via) = self.next_transmit()?;
-        if let Some(Trial { step: Step::Probing { probe, .. }, .. }) = &mut self.trial {
-            if probe.is_some() {
-                return probe.take();
-            }
+        let (packet, via) = self.next_transmit()?;
+        if via != self.current {
+            let packet = packet.clone();
+            self.trial.as_mut()?.handle_transmit();
+            return Some(packet);
         }
-        debug_assert_eq!(via, self.current);
         self.writing_since = Some(now);
         if std::mem::take(&mut self.upgrade_due) {
             return Some(Packet::Upgrade);
@@ -264,10 +251,7 @@ impl Engine {
         let listening = self.wants_read();
         let beating = self.heartbeat.as_ref().filter(|_| self.state == State::Open);
         let beating = beating.and_then(|heartbeat| heartbeat.poll_timeout(listening));
-        let trial = self.trial.as_ref().map(|trial| match trial.step {
-            Step::Probing { held_until: Some(held_until), .. } => held_until.min(trial.deadline),
-            _ => trial.deadline,
-        });
+        let trial = self.trial.as_ref().map(Trial::poll_timeout);
         [closing, beating, trial, self.writing_deadline()].into_iter().flatten().min()
     }
 
@@ -289,14 +273,8 @@ impl Engine {
             State::Open => self.beat(now, caught_up),
             _ => {}
         }
-        match &mut self.trial {
-            Some(trial) if trial.deadline <= now => {
-                self.fail_trial(timed_out(Stage::Upgrading, Transport::WebSocket));
-            }
-            Some(Trial { step: Step::Probing { held_until, .. }, .. }) => {
-                *held_until = held_until.filter(|&held_until| now < held_until);
-            }
-            _ => {}
+        if self.trial.as_mut().is_some_and(|trial| trial.handle_timeout(now)) {
+            self.fail_trial(timed_out(Stage::Upgrading, Transport::WebSocket));
         }
     }
 }
@@ -310,12 +288,12 @@ impl Engine {
 
     /// Whether polling is to end what is under way and start nothing more.
     pub(crate) fn wants_silence(&self) -> bool {
-        matches!(self.trial, Some(Trial { step: Step::Silencing, .. }))
+        self.trial.as_ref().is_some_and(Trial::wants_silence)
     }
 
     /// Whether polling may send another GET.
     pub(crate) fn wants_poll(&self) -> bool {
-        !matches!(self.trial, Some(Trial { step: Step::Silencing | Step::Probing { held_until: Some(_), .. }, .. }))
+        self.trial.as_ref().is_none_or(Trial::wants_poll)
     }
 
     /// Whether what comes is to be read: somebody wants it, and there is room for it.
@@ -401,13 +379,7 @@ impl Engine {
             self.inbox.push(Event::Error(error));
         }
         if self.settings.upgrade && self.current == Transport::Polling && handshake.offers(Transport::WebSocket) {
-            let hold = ((now - self.since) * 3).clamp(MIN_HOLD, MAX_HOLD);
-            let probe = Some(Packet::Ping(PROBE));
-            self.trial = Some(Trial {
-                deadline: now + self.settings.probe_timeout,
-                step: Step::Probing { probe, held_until: Some(now + hold) },
-                hold,
-            });
+            self.trial = Some(Trial::new(now, self.settings.probe_timeout, now - self.since));
             self.inbox.push(Event::Upgrading(Transport::WebSocket));
         }
         self.handshake = Some(handshake);
@@ -415,11 +387,8 @@ impl Engine {
 
     /// The WebSocket on trial sent something: the answer to the probe, or it has failed.
     fn handle_probe_packet(&mut self, packet: Packet, via: Transport) {
-        match &mut self.trial {
-            Some(Trial { step: step @ Step::Probing { probe: None, .. }, .. }) if packet == Packet::Pong(PROBE) => {
-                *step = Step::Silencing;
-            }
-            _ => self.fail_trial(Error::Protocol { transport: via, packet: Box::new(packet) }),
+        if !self.trial.as_mut().is_some_and(|trial| trial.handle_packet(&packet)) {
+            self.fail_trial(Error::Protocol { transport: via, packet: Box::new(packet) });
         }
     }
 
@@ -460,13 +429,6 @@ impl Engine {
             heartbeat.handle_pong(now);
         }
         self.inbox.push(Event::Pong);
-    }
-
-    /// During a probe a server may answer every GET with nothing, at once and for ever: the next one waits.
-    fn handle_noop(&mut self, now: Instant) {
-        if let Some(Trial { step: Step::Probing { held_until, .. }, hold, .. }) = &mut self.trial {
-            *held_until = Some(now + *hold);
-        }
     }
 
     fn learn(&mut self, protocol: Protocol) {
@@ -540,11 +502,6 @@ fn check(packet: &Packet, handshake: &Handshake, via: Transport, settings: &Sett
     }
 }
 
-const PROBE: Text = Text::from_static("probe");
 const MESSAGE: u8 = 4;
-/// How long a GET is held back at least and at most; in between, three times the handshake's round trip.
-const MIN_HOLD: Duration = Duration::from_millis(10);
-const MAX_HOLD: Duration = Duration::from_millis(100);
-
 #[cfg(test)]
 mod tests;

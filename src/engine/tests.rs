@@ -1,1 +1,854 @@
+use std::time::Duration;
 
+use Transport::{Polling, WebSocket};
+use proptest::prelude::*;
+
+use super::*;
+use crate::codec::DecodeError;
+
+/// An engine, a clock, and short words for what is done to it.
+struct Session {
+    engine: Engine,
+    now: Instant,
+}
+
+impl Session {
+    fn opening(settings: Settings) -> Self {
+        let now = Instant::now();
+        Self { engine: Engine::new(settings, now), now }
+    }
+
+    fn open_with(settings: Settings, handshake: Handshake) -> Self {
+        let via = settings.transport;
+        let mut session = Self::opening(settings);
+        session.receive(Packet::Open(handshake), via);
+        assert!(matches!(session.engine.poll_event(), Some(Event::Open(_))));
+        session
+    }
+
+    /// Open on polling, where the server offers no upgrade.
+    fn polling(protocol: Protocol) -> Self {
+        Self::open_with(Settings::default(), handshake(protocol, &[]))
+    }
+
+    /// Open on polling, with the probe sent and the first GET held back.
+    fn probing() -> Self {
+        let mut session = Self::open_with(Settings::default(), handshake(Protocol::V4, &["websocket"]));
+        assert_eq!(session.transmit(), [(Packet::Ping("probe".into()), WebSocket)]);
+        assert!(matches!(session.engine.poll_event(), Some(Event::Upgrading(WebSocket))));
+        session
+    }
+
+    /// The probe was answered.
+    fn silencing() -> Self {
+        let mut session = Self::probing();
+        session.receive(pong("probe"), WebSocket);
+        assert!(session.engine.wants_silence());
+        session
+    }
+
+    fn receive(&mut self, packet: Packet, via: Transport) {
+        self.engine.handle_packet(packet, via, self.now);
+    }
+
+    fn send(&mut self, packet: impl Into<Packet>) {
+        self.engine.send(packet.into()).unwrap();
+    }
+
+    /// All that goes out now.
+    fn transmit(&mut self) -> Vec<(Packet, Transport)> {
+        let mut sent = Vec::new();
+        while let Some((_, via)) = self.engine.next_transmit() {
+            sent.push((self.engine.poll_transmit(self.now).unwrap(), via));
+        }
+        sent
+    }
+
+    /// All that goes out now, and is out at once.
+    fn write(&mut self) -> Vec<(Packet, Transport)> {
+        let sent = self.transmit();
+        self.engine.handle_flushed();
+        sent
+    }
+
+    fn wait(&mut self, time: Duration) {
+        self.now += time;
+        self.engine.handle_timeout(self.now, true);
+    }
+
+    fn events(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.engine.poll_event()).map(|event| name(&event)).collect()
+    }
+
+    fn close_event(&mut self) -> Close {
+        let last = std::iter::from_fn(|| self.engine.poll_event()).last();
+        assert!(self.engine.is_ended());
+        match last {
+            Some(Event::Close(close)) => close,
+            other => panic!("no close event but {other:?}"),
+        }
+    }
+}
+
+fn handshake(protocol: Protocol, upgrades: &[&str]) -> Handshake {
+    Handshake {
+        sid: "sid".into(),
+        upgrades: upgrades.iter().map(|name| name.to_string()).collect(),
+        ping_interval: INTERVAL,
+        ping_timeout: TIMEOUT,
+        max_payload: Some(100),
+        protocol,
+    }
+}
+
+fn pong(data: &str) -> Packet {
+    Packet::Pong(data.into())
+}
+
+fn ping() -> Packet {
+    Packet::Ping(Text::default())
+}
+
+fn name(event: &Event) -> String {
+    match event {
+        Event::Message(Data::Text(text)) => format!("message {text}"),
+        Event::Message(Data::Binary(bytes)) => format!("binary {bytes:?}"),
+        Event::Close(close) => format!("close {}", close.reason),
+        event => format!("{event:?}").split(['(', ' ']).next().unwrap_or_default().to_lowercase(),
+    }
+}
+
+fn broken(via: Transport) -> Error {
+    Error::transport_failed(via, Stage::Reading, "broken")
+}
+
+const INTERVAL: Duration = Duration::from_secs(25);
+const TIMEOUT: Duration = Duration::from_secs(20);
+const SECOND: Duration = Duration::from_secs(1);
+const MILLI: Duration = Duration::from_millis(1);
+
+mod opening {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_before_is_sent_after() {
+        let mut session = Session::opening(Settings { upgrade: false, ..Settings::default() });
+        session.send("hi");
+        assert_eq!(session.transmit(), []);
+        session.receive(Packet::Open(handshake(Protocol::V4, &["websocket"])), Polling);
+        assert_eq!(session.transmit(), [("hi".into(), Polling)]);
+        assert_eq!(session.events(), ["open"], "no upgrade is tried where none is wanted");
+    }
+
+    #[test]
+    fn messages_of_the_first_payload_follow_the_open_event() {
+        let mut session = Session::opening(Settings::default());
+        session.receive(Packet::Open(handshake(Protocol::V4, &[])), Polling);
+        session.receive("a".into(), Polling);
+        session.receive("b".into(), Polling);
+        assert_eq!(session.events(), ["open", "message a", "message b"]);
+    }
+
+    #[test]
+    fn another_packet_first_is_an_error() {
+        for packet in [Packet::Noop, Packet::Close, "hi".into(), ping(), pong("probe"), Packet::Upgrade] {
+            let mut session = Session::opening(Settings::default());
+            session.receive(packet, Polling);
+            assert_eq!(session.events(), ["error", "close parse error"]);
+        }
+    }
+
+    #[test]
+    fn it_takes_no_longer_than_the_handshake_timeout() {
+        let mut session = Session::opening(Settings::default());
+        assert_eq!(session.engine.poll_timeout(), Some(session.now + 20 * SECOND));
+        session.wait(20 * SECOND);
+        let close = session.close_event();
+        assert_eq!(close.reason, CloseReason::TransportError);
+        assert!(matches!(close.error, Some(Error::Timeout { transport: Polling, stage: Stage::Opening })));
+    }
+
+    #[test]
+    fn a_failure_gives_back_what_was_sent() {
+        let mut session = Session::opening(Settings::default());
+        session.send("hi");
+        session.engine.handle_error(broken(Polling), Polling);
+        let close = session.close_event();
+        assert_eq!((close.reason, close.unsent), (CloseReason::TransportError, vec!["hi".into()]));
+    }
+
+    #[test]
+    fn closing_meanwhile_is_told_at_once_and_leaves_nothing_open() {
+        let mut session = Session::opening(Settings::default());
+        session.send("hi");
+        session.engine.close(session.now);
+        let close = session.close_event();
+        assert_eq!((close.reason, close.unsent), (CloseReason::ForcedClose, vec!["hi".into()]));
+        assert!(matches!(session.engine.send("more".into()), Err(Error::Closed)));
+
+        session.receive(Packet::Open(handshake(Protocol::V4, &["websocket"])), Polling);
+        assert_eq!(session.transmit(), []);
+        assert!(session.engine.wants_close(), "the session that opened all the same is closed");
+        session.engine.handle_closed();
+        assert_eq!(session.engine.state(), State::Closed);
+    }
+
+    #[test]
+    fn what_the_server_cannot_take_is_refused_once_that_is_known() {
+        let mut session = Session::opening(Settings { upgrade: false, ..Settings::default() });
+        session.send("x".repeat(100));
+        session.send("hi");
+        session.receive(Packet::Open(handshake(Protocol::V4, &[])), Polling);
+        assert_eq!(session.transmit(), [("hi".into(), Polling)]);
+        assert_eq!(session.events(), ["open", "error"]);
+        session.engine.handle_flushed();
+        session.engine.handle_end(Polling, None);
+        assert_eq!(session.close_event().unsent, ["x".repeat(100).into()]);
+    }
+}
+
+mod heartbeat {
+    use super::*;
+
+    #[test]
+    fn of_protocol_4_is_the_servers_and_answered() {
+        let mut session = Session::polling(Protocol::V4);
+        for _ in 0..3 {
+            session.wait(INTERVAL);
+            session.receive(ping(), Polling);
+            assert_eq!(session.write(), [(pong(""), Polling)]);
+        }
+        session.wait(INTERVAL);
+        session.receive("hi".into(), Polling); // is no ping, and puts nothing off
+        session.wait(TIMEOUT - MILLI);
+        assert_eq!(session.engine.state(), State::Open);
+        session.wait(MILLI);
+        assert_eq!(session.events(), ["message hi", "close ping timeout"]);
+    }
+
+    #[test]
+    fn of_protocol_3_is_ours() {
+        let mut session = Session::polling(Protocol::V3);
+        for _ in 0..3 {
+            session.wait(INTERVAL);
+            assert_eq!(session.write(), [(ping(), Polling)]);
+            session.wait(TIMEOUT - MILLI);
+            session.receive(pong(""), Polling);
+        }
+        session.wait(INTERVAL);
+        assert_eq!(session.write(), [(ping(), Polling)]);
+        session.wait(TIMEOUT);
+        assert_eq!(session.events(), ["close ping timeout"]);
+    }
+
+    #[test]
+    fn of_protocol_3_counts_every_packet_as_life() {
+        let mut session = Session::polling(Protocol::V3);
+        session.wait(INTERVAL);
+        assert_eq!(session.write(), [(ping(), Polling)]);
+        session.wait(TIMEOUT - MILLI);
+        session.receive("hi".into(), Polling);
+        session.wait(INTERVAL + TIMEOUT - MILLI);
+        assert_eq!(session.engine.state(), State::Open);
+        session.wait(MILLI);
+        assert_eq!(session.events(), ["message hi", "close ping timeout"]);
+    }
+
+    #[test]
+    fn after_a_suspension_nothing_more_is_sent() {
+        let mut session = Session::polling(Protocol::V3);
+        session.wait(INTERVAL + TIMEOUT + SECOND);
+        assert_eq!(session.write(), []);
+        assert_eq!(session.events(), ["close ping timeout"]);
+    }
+
+    #[test]
+    fn silence_counts_only_once_all_is_read() {
+        let mut session = Session::polling(Protocol::V4);
+        session.now += INTERVAL + TIMEOUT;
+        session.engine.handle_timeout(session.now, false);
+        session.receive(ping(), Polling);
+        session.engine.handle_timeout(session.now, true);
+        assert_eq!(session.engine.state(), State::Open);
+    }
+
+    #[test]
+    fn silence_does_not_count_while_there_is_no_room_to_read() {
+        let settings = Settings { max_queued_events: 1, ..Settings::default() };
+        let mut session = Session::open_with(settings, handshake(Protocol::V4, &[]));
+        session.receive("hi".into(), Polling);
+        assert!(!session.engine.wants_read());
+        assert_eq!(session.engine.poll_timeout(), None);
+        session.wait(2 * (INTERVAL + TIMEOUT));
+        assert_eq!(session.events(), ["message hi"]);
+        assert!(session.engine.poll_timeout().is_some());
+    }
+
+    #[test]
+    fn pings_that_pile_up_are_answered_once() {
+        let mut session = Session::polling(Protocol::V4);
+        for _ in 0..1000 {
+            session.receive(ping(), Polling);
+        }
+        assert_eq!(session.write(), [(pong(""), Polling)]);
+    }
+}
+
+mod unknown_protocol {
+    use super::*;
+
+    fn session() -> Session {
+        let settings = Settings { transport: WebSocket, ..Settings::default() };
+        let handshake = Handshake { max_payload: None, ..handshake(Protocol::Auto, &[]) };
+        Session::open_with(settings, handshake)
+    }
+
+    #[test]
+    fn takes_text_but_no_binary() {
+        let mut session = session();
+        session.send("hi");
+        assert!(matches!(session.engine.send(vec![1].into()), Err(Error::ProtocolUnknown)));
+        assert_eq!(session.write(), [("hi".into(), WebSocket)]);
+    }
+
+    #[test]
+    fn is_4_if_the_server_pings() {
+        let mut session = session();
+        session.receive(vec![4, 1].into(), WebSocket);
+        session.receive("after".into(), WebSocket);
+        assert_eq!(session.events(), [""; 0], "the first byte may be the user's or not");
+        session.wait(INTERVAL);
+        assert_eq!(session.write(), [], "a ping would end a session of protocol 4");
+        session.receive(ping(), WebSocket);
+        assert_eq!(session.write(), [(pong(""), WebSocket)]);
+        assert_eq!(session.engine.protocol(), Protocol::V4);
+        assert_eq!(session.events(), ["binary b\"\\x04\\x01\"", "message after"]);
+        session.send(vec![1]);
+        session.wait(INTERVAL + TIMEOUT / 2);
+        assert_eq!(session.write(), [(vec![1].into(), WebSocket)]);
+    }
+
+    #[test]
+    fn is_3_if_the_server_answers_our_ping() {
+        let mut session = session();
+        session.receive(vec![4, 1].into(), WebSocket);
+        session.wait(INTERVAL + TIMEOUT / 2);
+        assert_eq!(session.write(), [(ping(), WebSocket)]);
+        session.receive(pong(""), WebSocket);
+        assert_eq!(session.engine.protocol(), Protocol::V3);
+        assert_eq!(session.events(), ["binary b\"\\x01\""]);
+        session.wait(INTERVAL);
+        assert_eq!(session.write(), [(ping(), WebSocket)]);
+    }
+
+    #[test]
+    fn is_4_if_binary_lacks_the_type() {
+        for bytes in [vec![], vec![1, 4]] {
+            let mut session = session();
+            session.receive(bytes.into(), WebSocket);
+            assert_eq!(session.engine.protocol(), Protocol::V4);
+            assert_eq!(session.events().len(), 1);
+        }
+    }
+
+    #[test]
+    fn ends_like_any_other_if_nobody_beats() {
+        let mut session = session();
+        session.wait(INTERVAL + TIMEOUT);
+        assert_eq!(session.events(), ["close ping timeout"]);
+    }
+}
+
+mod upgrade {
+    use super::*;
+
+    #[test]
+    fn packets_queued_during_the_switch_follow_it() {
+        let mut session = Session::silencing();
+        session.send("hi");
+        session.receive(ping(), Polling);
+        assert_eq!(session.transmit(), [], "nothing is written while polling falls silent");
+        session.receive("last of polling".into(), Polling);
+        session.engine.handle_silence();
+        let sent = [(Packet::Upgrade, WebSocket), (pong(""), WebSocket), ("hi".into(), WebSocket)];
+        assert_eq!(session.transmit(), sent);
+        session.receive("first of websocket".into(), WebSocket);
+        assert_eq!(session.events(), ["message last of polling", "upgrade", "message first of websocket"]);
+    }
+
+    #[test]
+    fn messages_keep_flowing_during_the_probe() {
+        let mut session = Session::probing();
+        session.send("hi");
+        assert_eq!(session.transmit(), [("hi".into(), Polling)]);
+        session.receive("hi".into(), Polling);
+        assert_eq!(session.events(), ["message hi"]);
+    }
+
+    #[test]
+    fn a_get_is_held_back_while_the_probe_is_quick() {
+        for (round_trip, hold) in [(1, 10), (20, 60), (1000, 100)] {
+            let mut session = Session::opening(Settings::default());
+            session.now += round_trip * MILLI;
+            session.receive(Packet::Open(handshake(Protocol::V4, &["websocket"])), Polling);
+            session.wait((hold - 1) * MILLI);
+            assert!(!session.engine.wants_poll());
+            assert_eq!(session.engine.poll_timeout(), Some(session.now + MILLI));
+            session.wait(MILLI);
+            assert!(session.engine.wants_poll());
+            session.receive(Packet::Noop, Polling);
+            assert!(!session.engine.wants_poll(), "a server that answers at once is not asked in a loop");
+            session.wait(hold * MILLI);
+            assert!(session.engine.wants_poll());
+        }
+    }
+
+    #[test]
+    fn every_failure_of_the_probe_leaves_the_session_where_it_is() {
+        type Fail = fn(&mut Session);
+        let failures: [(&str, Fail); 6] = [
+            ("a wrong answer", |session| session.receive(pong("wrong"), WebSocket)),
+            ("a message", |session| session.receive("hi".into(), WebSocket)),
+            ("an error", |session| session.engine.handle_error(broken(WebSocket), WebSocket)),
+            ("garbage", |session| {
+                session.engine.handle_error(Error::decode(WebSocket, DecodeError::EmptyPacket), WebSocket);
+            }),
+            ("an end", |session| session.engine.handle_end(WebSocket, None)),
+            ("silence", |session| session.wait(10 * SECOND)),
+        ];
+        for (failure, fail) in failures {
+            for (step, mut session) in [("probing", Session::probing()), ("silencing", Session::silencing())] {
+                fail(&mut session);
+                assert_eq!(session.events(), ["upgradeerror"], "{failure} while {step}");
+                assert!(!session.engine.wants_trial() && session.engine.wants_poll());
+                session.send("hi");
+                assert_eq!(session.transmit(), [("hi".into(), Polling)]);
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_before_the_probe_is_none() {
+        let mut session = Session::open_with(Settings::default(), handshake(Protocol::V4, &["websocket"]));
+        session.receive(pong("probe"), WebSocket);
+        assert_eq!(session.events(), ["upgrading", "upgradeerror"]);
+    }
+
+    #[test]
+    fn a_session_that_ends_meanwhile_reports_the_failed_upgrade_first() {
+        for mut session in [Session::probing(), Session::silencing()] {
+            session.receive(Packet::Close, Polling);
+            assert_eq!(session.events(), ["upgradeerror", "close transport close"]);
+        }
+    }
+
+    #[test]
+    fn the_polling_heartbeat_goes_on_during_the_probe() {
+        let settings = Settings { probe_timeout: 100 * SECOND, ..Settings::default() };
+        let mut session = Session::open_with(settings, handshake(Protocol::V3, &["websocket"]));
+        session.transmit();
+        session.wait(INTERVAL);
+        assert_eq!(session.transmit(), [(ping(), Polling)]);
+    }
+}
+
+mod sending {
+    use super::*;
+
+    #[test]
+    fn refuses_what_is_too_large_for_the_server_as_encoded() {
+        let cases: [(Protocol, Packet, usize); 4] = [
+            (Protocol::V4, "x".repeat(99).into(), 100),
+            (Protocol::V4, vec![0; 74].into(), 101),
+            (Protocol::V3, "x".repeat(97).into(), 101),
+            (Protocol::V3, vec![0; 95].into(), 100),
+        ];
+        for (protocol, packet, size) in cases {
+            let mut session = Session::polling(protocol);
+            match session.engine.send(packet) {
+                Ok(()) => assert!(size <= 100),
+                Err(Error::PacketTooLarge { size: told, max: 100 }) => assert_eq!(told, size),
+                Err(error) => panic!("{error}"),
+            }
+            session.send("hi");
+        }
+        let mut session = Session::polling(Protocol::V4);
+        session.engine.settings.allow_oversized = true;
+        session.send("x".repeat(1000));
+    }
+
+    #[test]
+    fn refuses_what_is_no_message() {
+        let mut session = Session::polling(Protocol::V4);
+        for packet in [Packet::Close, ping(), Packet::Noop, Packet::Upgrade] {
+            assert!(matches!(session.engine.send(packet), Err(Error::NotAMessage)));
+        }
+        assert_eq!(session.transmit(), []);
+    }
+
+    #[test]
+    fn has_room_up_to_its_limits() {
+        let settings = Settings { max_queued_packets: 2, max_queued_bytes: 10, ..Settings::default() };
+        let mut session = Session::open_with(settings, handshake(Protocol::V4, &[]));
+        session.send("a");
+        assert!(session.engine.has_room());
+        session.send("b");
+        assert!(!session.engine.has_room());
+        session.transmit();
+        assert!(!session.engine.has_room(), "what a transport holds counts until it is done");
+        session.engine.handle_flushed();
+        session.send("0123456789");
+        assert!(!session.engine.has_room());
+    }
+
+    #[test]
+    fn gives_back_what_is_in_doubt_and_what_was_never_sent() {
+        let mut session = Session::polling(Protocol::V4);
+        session.send("done");
+        session.transmit();
+        session.engine.handle_flushed();
+        session.send("doubtful");
+        session.transmit();
+        session.send("unsent");
+        session.engine.handle_error(broken(Polling), Polling);
+        let close = session.close_event();
+        assert_eq!((close.in_doubt, close.unsent), (vec!["doubtful".into()], vec!["unsent".into()]));
+    }
+
+    #[test]
+    fn ends_if_a_transport_takes_nothing_for_too_long() {
+        let mut session = Session::polling(Protocol::V4);
+        session.send("hi");
+        session.transmit();
+        session.wait(19 * SECOND);
+        session.send("more");
+        session.transmit(); // progress
+        session.wait(19 * SECOND);
+        assert_eq!(session.engine.state(), State::Open);
+        session.wait(SECOND);
+        let close = session.close_event();
+        assert!(matches!(close.error, Some(Error::Timeout { transport: Polling, stage: Stage::Writing })));
+    }
+}
+
+mod closing {
+    use super::*;
+
+    #[test]
+    fn drains_first() {
+        let mut session = Session::polling(Protocol::V4);
+        session.send("hi");
+        session.engine.close(session.now);
+        assert!(!session.engine.wants_close());
+        assert_eq!(session.transmit(), [("hi".into(), Polling)]);
+        assert!(!session.engine.wants_close(), "the POST is still under way");
+        session.engine.handle_flushed();
+        assert!(session.engine.wants_close());
+        session.engine.handle_closed();
+        assert_eq!(session.close_event().reason, CloseReason::ForcedClose);
+    }
+
+    #[test]
+    fn refuses_sends_and_delivers_nothing_more() {
+        let settings = Settings { events: EventSet::PACKET_CREATE, ..Settings::default() };
+        let mut session = Session::open_with(settings, handshake(Protocol::V4, &[]));
+        session.receive("before".into(), Polling);
+        session.engine.close(session.now);
+        assert!(matches!(session.engine.send("hi".into()), Err(Error::Closed)));
+        session.receive("after".into(), Polling);
+        session.engine.handle_closed();
+        assert_eq!(session.events(), ["close forced close"]);
+    }
+
+    #[test]
+    fn ends_at_the_close_timeout_at_the_latest() {
+        let mut session = Session::polling(Protocol::V4);
+        session.send("hi");
+        session.engine.close(session.now);
+        session.transmit();
+        session.wait(5 * SECOND);
+        let close = session.close_event();
+        assert_eq!((close.reason, close.in_doubt), (CloseReason::ForcedClose, vec!["hi".into()]));
+        assert!(matches!(close.error, Some(Error::Timeout { stage: Stage::Closing, .. })));
+    }
+
+    #[test]
+    fn abandons_a_probe() {
+        let mut session = Session::probing();
+        session.engine.close(session.now);
+        assert!(session.engine.wants_close());
+        session.engine.handle_closed();
+        assert_eq!(session.events(), ["upgradeerror", "close forced close"]);
+    }
+
+    #[test]
+    fn finishes_a_switch_first() {
+        let mut session = Session::silencing();
+        session.send("hi");
+        session.engine.close(session.now);
+        assert!(!session.engine.wants_close());
+        session.engine.handle_silence();
+        assert_eq!(session.transmit(), [(Packet::Upgrade, WebSocket), ("hi".into(), WebSocket)]);
+        session.engine.handle_flushed();
+        assert!(session.engine.wants_close());
+        session.engine.handle_closed();
+        assert_eq!(session.events(), ["upgrade", "close forced close"]);
+    }
+
+    #[test]
+    fn closes_on_polling_if_the_switch_fails() {
+        let mut session = Session::silencing();
+        session.engine.close(session.now);
+        session.engine.handle_end(WebSocket, None);
+        assert!(session.engine.wants_close());
+        assert_eq!(session.engine.transport(), Polling);
+    }
+
+    #[test]
+    fn tells_why_the_server_ended_it() {
+        let frame = CloseFrame { code: 1009, text: "too big".into() };
+        let settings = Settings { transport: WebSocket, ..Settings::default() };
+        let mut session = Session::open_with(settings, handshake(Protocol::V4, &[]));
+        session.receive("hi".into(), WebSocket);
+        session.engine.handle_end(WebSocket, Some(frame.clone()));
+        assert!(matches!(session.engine.poll_event(), Some(Event::Message(_))), "what came before is delivered");
+        let close = session.close_event();
+        assert_eq!(close.to_string(), "transport close (1009 too big)");
+        assert_eq!((close.reason, close.frame), (CloseReason::TransportClose, Some(frame)));
+    }
+}
+
+mod events {
+    use super::*;
+
+    #[test]
+    fn come_only_if_asked_for() {
+        let run = |events| {
+            let settings = Settings { events, upgrade: false, ..Settings::default() };
+            let mut session = Session::open_with(settings, handshake(Protocol::V4, &[]));
+            session.receive(ping(), Polling);
+            session.receive("hi".into(), Polling);
+            session.send("hi");
+            session.transmit();
+            session.engine.handle_flushed();
+            session.engine.handle_polls(1, 1);
+            session.events()
+        };
+        assert_eq!(run(EventSet::NONE), ["message hi"]);
+        assert_eq!(run(EventSet::PING), ["ping", "message hi"]);
+        let all = [
+            "packet",
+            "heartbeat",
+            "ping",
+            "packet",
+            "heartbeat",
+            "message hi",
+            "packetcreate",
+            "flush",
+            "drain",
+            "pollcomplete",
+            "poll",
+        ];
+        assert_eq!(run(EventSet::ALL), all);
+    }
+
+    #[test]
+    fn flush_and_drain_do_not_fill_the_queue() {
+        let events = EventSet::FLUSH | EventSet::DRAIN;
+        let mut session = Session::open_with(Settings { events, ..Settings::default() }, handshake(Protocol::V4, &[]));
+        for _ in 0..10 {
+            session.send("hi");
+            session.transmit();
+            session.engine.handle_flushed();
+        }
+        assert_eq!(session.events(), ["flush", "drain"]);
+    }
+}
+
+/// What can happen to a session, in any order.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Send,
+    Transmit,
+    Flushed,
+    Message(Transport),
+    Answer,
+    Noop(Transport),
+    Ping,
+    Silence,
+    Fail(Transport),
+    End(Transport),
+    Wait(u64),
+    Close,
+    Closed,
+    Read,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let via = || prop_oneof![3 => Just(Polling), 2 => Just(WebSocket)];
+    prop_oneof![
+        12 => Just(Step::Send),
+        12 => Just(Step::Transmit),
+        8 => Just(Step::Flushed),
+        8 => via().prop_map(Step::Message),
+        8 => Just(Step::Answer),
+        2 => via().prop_map(Step::Noop),
+        2 => Just(Step::Ping),
+        8 => Just(Step::Silence),
+        1 => via().prop_map(Step::Fail),
+        1 => via().prop_map(Step::End),
+        3 => (0..30_000_u64).prop_map(Step::Wait),
+        1 => Just(Step::Close),
+        2 => Just(Step::Closed),
+        4 => Just(Step::Read),
+    ]
+}
+
+/// Plays the two transports, and keeps account of everything.
+struct World {
+    session: Session,
+    sent: Vec<Packet>,    // what the user sent and the engine took
+    carried: Vec<Packet>, // what a transport was done with
+    on_the_way: Vec<Packet>,
+    received: Vec<String>, // what the server sent by the transport that counts
+    events: Vec<Event>,
+    closed_at: Option<Instant>,
+}
+
+impl World {
+    fn new(protocol: Protocol) -> Self {
+        let mut session = Session::opening(Settings::default());
+        session.receive(Packet::Open(handshake(protocol, &["websocket"])), Polling);
+        Self {
+            session,
+            sent: Vec::new(),
+            carried: Vec::new(),
+            on_the_way: Vec::new(),
+            received: Vec::new(),
+            events: Vec::new(),
+            closed_at: None,
+        }
+    }
+
+    fn take(&mut self, step: Step) {
+        let session = &mut self.session;
+        match step {
+            Step::Send => {
+                let packet = Packet::from(self.sent.len().to_string());
+                if session.engine.send(packet.clone()).is_ok() {
+                    self.sent.push(packet);
+                }
+            }
+            Step::Transmit => {
+                let silent = session.engine.wants_silence();
+                let current = session.engine.transport();
+                for (packet, via) in session.transmit() {
+                    assert!(!silent, "{packet:?} was written while polling fell silent");
+                    match packet {
+                        Packet::Ping(data) if data == "probe" => assert_eq!((via, current), (WebSocket, Polling)),
+                        Packet::Message(_) => {
+                            assert_eq!(via, current);
+                            self.on_the_way.push(packet);
+                        }
+                        _ => assert_eq!(via, current),
+                    }
+                }
+            }
+            Step::Flushed => self.flush(),
+            Step::Message(via) => {
+                let text = self.received.len().to_string();
+                let counts = via == session.engine.transport() && session.engine.state() == State::Open;
+                session.receive(text.as_str().into(), via);
+                if counts {
+                    self.received.push(format!("message {text}"));
+                }
+            }
+            Step::Answer => session.receive(pong("probe"), WebSocket),
+            Step::Noop(via) => session.receive(Packet::Noop, via),
+            Step::Ping => session.receive(ping(), session.engine.transport()),
+            Step::Silence => {
+                if session.engine.wants_silence() {
+                    self.flush(); // polling is silent only when its POST is done
+                    self.session.engine.handle_silence();
+                }
+            }
+            Step::Fail(via) => session.engine.handle_error(broken(via), via),
+            Step::End(via) => session.engine.handle_end(via, None),
+            Step::Wait(millis) => session.wait(Duration::from_millis(millis)),
+            Step::Close => {
+                session.engine.close(session.now);
+                self.closed_at.get_or_insert(session.now);
+            }
+            Step::Closed => {
+                if session.engine.wants_close() {
+                    session.engine.handle_closed();
+                }
+            }
+            Step::Read => self.events.extend(std::iter::from_fn(|| session.engine.poll_event())),
+        }
+        self.check();
+    }
+
+    fn flush(&mut self) {
+        if self.session.engine.state() != State::Closed {
+            self.carried.append(&mut self.on_the_way);
+            self.session.engine.handle_flushed();
+        }
+    }
+
+    /// What holds at any time.
+    fn check(&self) {
+        let engine = &self.session.engine;
+        if engine.state() == State::Closed {
+            assert!(engine.has_told_close());
+            assert_eq!(engine.poll_timeout(), None);
+            assert!(engine.next_transmit().is_none());
+        } else {
+            assert!(engine.poll_timeout().is_some(), "without a deadline a state can last for ever");
+        }
+    }
+
+    /// Lets time pass until it is over, which it has to be after so many deadlines, and settles the account.
+    fn settle(mut self) {
+        self.take(Step::Close);
+        for _ in 0..8 {
+            let Some(deadline) = self.session.engine.poll_timeout() else { break };
+            self.session.now = self.session.now.max(deadline);
+            self.take(Step::Wait(0));
+        }
+        assert_eq!(self.session.engine.state(), State::Closed, "closing ends");
+        self.take(Step::Read);
+        assert!(self.session.engine.is_ended());
+        let Some(Event::Close(close)) = self.events.pop() else { panic!("the last event is the close") };
+
+        assert_eq!(close.in_doubt, self.on_the_way, "in doubt is what was under way");
+        let account = [self.carried, close.in_doubt, close.unsent].concat();
+        assert_eq!(account, self.sent, "nothing is lost, doubled or reordered");
+
+        let told: Vec<String> = self.events.iter().map(name).collect();
+        let messages: Vec<&String> = told.iter().filter(|event| event.starts_with("message")).collect();
+        let expected: Vec<&String> = self.received.iter().take(messages.len()).collect();
+        assert_eq!(messages, expected, "what came is told in order");
+        if close.reason != CloseReason::ForcedClose {
+            assert_eq!(messages.len(), self.received.len(), "only who closes stops listening");
+        }
+        let upgrades = |kind: &str| told.iter().filter(|event| *event == kind).count();
+        assert_eq!(upgrades("upgrading"), upgrades("upgrade") + upgrades("upgradeerror"), "every trial has an outcome");
+        assert!(!told.iter().any(|event| event.starts_with("close")), "there is one close event");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #[test]
+    fn whatever_the_order_nothing_is_lost_doubled_or_stuck(
+        protocol in prop_oneof![Just(Protocol::V3), Just(Protocol::V4)],
+        steps in prop::collection::vec(step(), 0..60),
+    ) {
+        let mut world = World::new(protocol);
+        for step in steps {
+            world.take(step);
+        }
+        world.settle();
+    }
+}

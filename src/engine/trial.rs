@@ -1,0 +1,82 @@
+use std::time::{Duration, Instant};
+
+use crate::{Packet, Text};
+
+/// The attempt to move to a WebSocket while polling goes on.
+#[derive(Debug)]
+pub(super) struct Trial {
+    step: Step,
+    deadline: Instant,
+    hold: Duration,
+    /// A GET that need not hang is held back until then: the reference server ends a hanging GET only every 100 ms, and
+    /// the switch would have to wait for that.
+    held_until: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// The WebSocket is being opened, to be sent a probe.
+    Opening,
+    /// The probe is to be answered.
+    Probing,
+    /// It was answered. Polling falls silent, nothing new is sent.
+    Silencing,
+}
+
+impl Trial {
+    pub(super) fn new(now: Instant, timeout: Duration, round_trip: Duration) -> Self {
+        let hold = (round_trip * 3).clamp(MIN_HOLD, MAX_HOLD);
+        Self { step: Step::Opening, deadline: now + timeout, hold, held_until: Some(now + hold) }
+    }
+
+    /// What is to be sent on the WebSocket.
+    pub(super) fn next_transmit(&self) -> Option<&'static Packet> {
+        (self.step == Step::Opening).then_some(&PROBE)
+    }
+
+    /// The probe was sent.
+    pub(super) fn handle_transmit(&mut self) {
+        self.step = Step::Probing;
+    }
+
+    /// The WebSocket brought a packet; says whether it is the answer to the probe.
+    pub(super) fn handle_packet(&mut self, packet: &Packet) -> bool {
+        let answered = self.step == Step::Probing && *packet == ANSWER;
+        if answered {
+            self.step = Step::Silencing;
+        }
+        answered
+    }
+
+    /// Polling brought a packet that carries nothing. A server may do so at once and for ever during a probe, so the
+    /// next GET waits.
+    pub(super) fn handle_noop(&mut self, now: Instant) {
+        self.held_until = Some(now + self.hold);
+    }
+
+    /// Says whether the trial has taken too long.
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> bool {
+        self.held_until = self.held_until.filter(|&held_until| now < held_until);
+        self.deadline <= now
+    }
+
+    pub(super) fn poll_timeout(&self) -> Instant {
+        self.held_until.map_or(self.deadline, |held_until| held_until.min(self.deadline))
+    }
+
+    /// Whether polling has to fall silent.
+    pub(super) fn wants_silence(&self) -> bool {
+        self.step == Step::Silencing
+    }
+
+    /// Whether polling may send another GET.
+    pub(super) fn wants_poll(&self) -> bool {
+        !self.wants_silence() && self.held_until.is_none()
+    }
+}
+
+static PROBE: Packet = Packet::Ping(Text::from_static("probe"));
+static ANSWER: Packet = Packet::Pong(Text::from_static("probe"));
+/// How long a GET is held back at least and at most; in between, three times the handshake's round trip.
+const MIN_HOLD: Duration = Duration::from_millis(10);
+const MAX_HOLD: Duration = Duration::from_millis(100);
