@@ -1,1 +1,537 @@
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard},
+    task::Waker,
+    time::Duration,
+};
 
+use futures::{FutureExt, StreamExt};
+use tokio::time::advance;
+use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
+
+use super::*;
+use crate::{CloseReason, Data, EventSet, Protocol, Stage, Text};
+
+/// A transport that does what it is told, and tells what was done to it.
+#[derive(Clone, Debug, Default)]
+struct Scripted(Arc<Mutex<Script>>);
+
+#[derive(Debug, Default)]
+struct Script {
+    incoming: VecDeque<Option<Result<Packet, Error>>>,
+    get: bool,   // whether a GET hangs
+    gets: usize, // how many there were
+    paused: bool,
+    unflushed: Vec<Packet>,
+    flushes: usize,
+    stalled: bool, // whether flushes hang
+    arrived: Vec<Packet>,
+    closing: bool,
+    close_answered: bool,
+    wakers: Vec<Waker>,
+}
+
+impl Scripted {
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.0.lock().unwrap()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Script)) {
+        let mut script = self.script();
+        change(&mut script);
+        script.wakers.drain(..).for_each(Waker::wake);
+    }
+
+    /// The server sends these, and so ends a GET.
+    fn bring(&self, packets: impl IntoIterator<Item = Packet>) {
+        self.change(|script| {
+            script.incoming.extend(packets.into_iter().map(|packet| Some(Ok(packet))));
+            script.get = false;
+        });
+    }
+
+    fn fail(&self, via: Transport) {
+        self.change(|script| script.incoming.push_back(Some(Err(broken(via)))));
+    }
+
+    fn stall(&self, stalled: bool) {
+        self.change(|script| script.stalled = stalled);
+    }
+
+    fn arrived(&self) -> Vec<Packet> {
+        self.script().arrived.clone()
+    }
+}
+
+impl Stream for Scripted {
+    type Item = Result<Packet, Error>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut script = self.script();
+        if let Some(item) = script.incoming.pop_front() {
+            return Poll::Ready(item);
+        }
+        if !script.paused && !script.get {
+            script.get = true;
+            script.gets += 1;
+        }
+        script.wakers.push(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Sink<Packet> for Scripted {
+    type Error = Error;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut script = self.script();
+        if script.stalled {
+            script.wakers.push(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn start_send(self: Pin<&mut Self>, packet: Packet) -> Result<(), Error> {
+        self.script().unflushed.push(packet);
+        Ok(())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut script = self.script();
+        if script.stalled {
+            script.wakers.push(cx.waker().clone());
+            return Poll::Pending;
+        }
+        script.flushes += 1;
+        let packets = std::mem::take(&mut script.unflushed);
+        script.arrived.extend(packets);
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut script = self.script();
+        script.closing = true;
+        if script.close_answered {
+            return Poll::Ready(Ok(()));
+        }
+        script.wakers.push(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Link for Scripted {
+    fn set_paused(self: Pin<&mut Self>, paused: bool) {
+        self.script().paused = paused;
+    }
+
+    fn is_silent(&self) -> bool {
+        let script = self.script();
+        !script.get && script.incoming.is_empty() && script.unflushed.is_empty()
+    }
+}
+
+/// A session over two scripts.
+struct Session {
+    socket: task::Spawn<Pin<Box<Upgrading<Scripted, Scripted>>>>,
+    polling: Scripted,
+    websocket: Scripted,
+    events: Vec<String>,
+    close: Option<crate::Close>,
+}
+
+impl Session {
+    /// Open on polling, with the WebSocket on trial.
+    fn probing(settings: Settings) -> Self {
+        let (polling, websocket) = (Scripted::default(), Scripted::default());
+        let trial = websocket.clone();
+        let socket = Upgrading::begin_with_polling(settings, polling.clone(), Box::new(move |_| trial));
+        let mut session =
+            Self { socket: task::spawn(Box::pin(socket)), polling, websocket, events: Vec::new(), close: None };
+        session.run();
+        session.polling.bring([Packet::Open(handshake())]);
+        session.run();
+        assert_eq!(session.websocket.arrived(), [Packet::Ping("probe".into())]);
+        assert_eq!(std::mem::take(&mut session.events), ["open", "upgrading"]);
+        session
+    }
+
+    fn polling() -> Self {
+        Self::polling_with(Settings::default())
+    }
+
+    fn polling_with(settings: Settings) -> Self {
+        let mut session = Self::probing(settings);
+        session.websocket.fail(Transport::WebSocket);
+        session.run();
+        assert_eq!(std::mem::take(&mut session.events), ["upgradeerror"]);
+        session
+    }
+
+    /// Reads all events there are. Whatever has happened since it was last done must have woken us.
+    fn run(&mut self) {
+        loop {
+            match self.socket.poll_next() {
+                Poll::Ready(Some(Event::Close(close))) => {
+                    self.events.push(format!("close {}", close.reason()));
+                    self.close = Some(close);
+                }
+                Poll::Ready(Some(Event::Message(Data::Text(text)))) => self.events.push(text.to_string()),
+                Poll::Ready(Some(event)) => {
+                    let name = format!("{event:?}");
+                    self.events.push(name.split('(').next().unwrap_or_default().to_lowercase());
+                }
+                Poll::Ready(None) => return assert!(self.close.is_some()),
+                Poll::Pending => return,
+            }
+        }
+    }
+
+    fn send(&mut self, text: &str) {
+        let sent = self.socket.enter(|_, mut socket| socket.as_mut().start_send(text.into()));
+        sent.unwrap();
+    }
+
+    fn poll_flush(&mut self) -> Poll<Result<(), Error>> {
+        self.socket.enter(|cx, socket| socket.poll_flush(cx))
+    }
+
+    fn poll_close(&mut self) -> Poll<Result<(), Error>> {
+        self.socket.enter(|cx, socket| socket.poll_close(cx))
+    }
+}
+
+fn handshake() -> Handshake {
+    Handshake {
+        sid: "sid".into(),
+        upgrades: vec!["websocket".into()],
+        ping_interval: Duration::from_secs(25),
+        ping_timeout: Duration::from_secs(20),
+        max_payload: None,
+        protocol: Protocol::V4,
+    }
+}
+
+fn broken(via: Transport) -> Error {
+    Error::transport_failed(via, Stage::Reading, "broken")
+}
+
+fn answer() -> Packet {
+    Packet::Pong("probe".into())
+}
+
+const MILLI: Duration = Duration::from_millis(1);
+
+#[tokio::test(start_paused = true)]
+async fn an_upgrade_with_no_get_outstanding_is_done_at_once() {
+    let mut session = Session::probing(Settings::default());
+    assert_eq!(session.polling.script().gets, 1, "only the handshake's");
+    session.send("hi");
+    assert_ready_ok!(session.poll_flush());
+    assert_eq!(session.polling.arrived(), ["hi".into()]);
+
+    session.websocket.bring([answer()]);
+    assert!(session.socket.is_woken());
+    session.run();
+    assert_eq!(session.events, ["upgrade"]);
+    assert_eq!(session.websocket.arrived(), [Packet::Ping("probe".into()), Packet::Upgrade]);
+    assert_eq!(session.polling.script().gets, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_get_that_was_held_back_goes_out_when_the_probe_is_slow() {
+    let mut session = Session::probing(Settings::default());
+    advance(10 * MILLI).await;
+    assert!(session.socket.is_woken());
+    session.run();
+    assert_eq!(session.polling.script().gets, 2);
+
+    session.websocket.bring([answer()]);
+    session.run();
+    assert_eq!(session.events, [""; 0], "the switch waits for the GET to end");
+    session.polling.bring(["last".into(), Packet::Noop]);
+    assert!(session.socket.is_woken());
+    session.run();
+    assert_eq!(session.events, ["last", "upgrade"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_answers_gets_with_nothing_is_not_asked_in_a_loop() {
+    let mut session = Session::probing(Settings::default());
+    for round in 2..20 {
+        advance(10 * MILLI).await;
+        session.run();
+        assert_eq!(session.polling.script().gets, round);
+        session.polling.bring([Packet::Noop]);
+        session.run();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_that_polling_holds_up_fails_at_the_probe_timeout() {
+    let mut session = Session::probing(Settings::default());
+    advance(10 * MILLI).await;
+    session.run();
+    session.websocket.bring([answer()]);
+    session.send("hi");
+    session.run();
+    advance(Duration::from_secs(10)).await;
+    assert!(session.socket.is_woken());
+    session.run();
+    assert_eq!(session.events, ["upgradeerror"]);
+    assert_eq!(session.polling.arrived(), ["hi".into()], "what was held back goes by polling");
+    session.polling.bring(["still here".into()]);
+    session.run();
+    assert_eq!(session.events, ["upgradeerror", "still here"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_fed_goes_out_with_one_flush() {
+    let mut session = Session::polling();
+    let flushes = session.polling.script().flushes;
+    for number in 0..50 {
+        assert_ready_ok!(session.socket.enter(|cx, socket| socket.poll_ready(cx)));
+        session.send(&number.to_string());
+    }
+    assert_ready_ok!(session.poll_flush());
+    assert_eq!(session.polling.arrived().len(), 50);
+    assert_eq!(session.polling.script().flushes, flushes + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_waits_for_room_goes_on_reading() {
+    let settings = Settings { max_queued_packets: 1, ..Settings::default() };
+    let mut session = Session::polling_with(settings);
+    session.polling.stall(true);
+    session.send("hi");
+    assert_pending!(session.socket.enter(|cx, socket| socket.poll_ready(cx)));
+    assert_pending!(session.poll_flush());
+    session.polling.bring([Packet::Ping(Text::default()), "echo".into()]);
+    assert!(session.socket.is_woken(), "or a server that sends before it reads waits for ever");
+    assert_pending!(session.poll_flush());
+    session.polling.stall(false);
+    assert!(session.socket.is_woken());
+    assert_ready_ok!(session.poll_flush());
+    assert_eq!(session.polling.arrived(), [Packet::Pong(Text::default()), Packet::from("hi")]);
+    session.run();
+    assert_eq!(session.events, ["echo"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_halves_are_woken_from_two_tasks() {
+    let session = Session::polling();
+    let (sink, stream) = session.socket.into_inner().split();
+    let mut reader = task::spawn(stream);
+    let mut writer = task::spawn(sink);
+
+    assert_pending!(reader.poll_next());
+    session.polling.stall(true);
+    assert_ready_ok!(writer.enter(|cx, sink| sink.poll_ready(cx)));
+    writer.enter(|_, sink| sink.start_send("hi".into())).unwrap();
+    assert_pending!(writer.enter(|cx, sink| sink.poll_flush(cx)));
+    while reader.is_woken() {
+        assert_pending!(reader.poll_next()); // is the last to leave its waker with the transport
+    }
+    session.polling.stall(false);
+    assert!(writer.is_woken());
+    assert_ready_ok!(writer.enter(|cx, sink| sink.poll_flush(cx)));
+
+    assert_pending!(reader.poll_next());
+    assert_ready_ok!(writer.enter(|cx, sink| sink.poll_flush(cx)));
+    session.polling.bring(["hi".into()]);
+    assert!(reader.is_woken());
+    assert!(matches!(assert_ready!(reader.poll_next()), Some(Event::Message(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_writer_reads_wakes_the_reader() {
+    let session = Session::polling();
+    let (sink, stream) = session.socket.into_inner().split();
+    let mut reader = task::spawn(stream);
+    let mut writer = task::spawn(sink);
+    assert_pending!(reader.poll_next());
+    session.polling.script().incoming.push_back(Some(Ok("hi".into()))); // the transport has not woken anybody yet
+    assert_ready_ok!(writer.enter(|cx, sink| sink.poll_flush(cx)));
+    assert!(reader.is_woken());
+    assert!(matches!(assert_ready!(reader.poll_next()), Some(Event::Message(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_was_not_polled_for_long_finds_the_heartbeat_in_time() {
+    let mut session = Session::polling();
+    session.polling.bring([Packet::Ping(Text::default())]);
+    advance(Duration::from_secs(60)).await;
+    session.run();
+    assert_eq!(session.events, [""; 0]);
+    assert_eq!(session.polling.arrived(), [Packet::Pong(Text::default())]);
+    advance(Duration::from_secs(45)).await;
+    session.run();
+    assert_eq!(session.events, ["close ping timeout"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_is_read_in_turns_and_only_as_far_as_there_is_room() {
+    let mut session = Session::polling_with(Settings { max_queued_events: 3000, ..Settings::default() });
+    session.polling.bring((0..5000).map(|number: i32| number.to_string().into()));
+    assert_ready_ok!(session.poll_flush());
+    let left = session.polling.script().incoming.len();
+    assert_eq!(left, 5000 - ROUNDS * PACKETS);
+    assert!(session.socket.is_woken(), "it goes on in the next turn");
+    for _ in 0..10 {
+        assert_ready_ok!(session.poll_flush());
+    }
+    assert_eq!(session.polling.script().incoming.len(), 2000, "then the reader has to make room");
+    session.run();
+    let expected: Vec<String> = (0..5000).map(|number| number.to_string()).collect();
+    assert_eq!(session.events, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_drains_and_waits_for_the_server() {
+    let mut session = Session::polling();
+    session.polling.stall(true);
+    session.send("hi");
+    assert_pending!(session.poll_close());
+    assert!(!session.polling.script().closing);
+    session.polling.stall(false);
+    assert_pending!(session.poll_close());
+    assert!(session.polling.script().closing);
+    assert_eq!(session.polling.arrived(), ["hi".into()]);
+    session.polling.change(|script| script.close_answered = true);
+    assert!(session.socket.is_woken());
+    assert_ready_ok!(session.poll_close());
+    session.run();
+    assert_eq!(session.events, ["close forced close"]);
+    assert!(assert_ready!(session.socket.poll_next()).is_none());
+    assert!(matches!(session.poll_flush(), Poll::Ready(Err(Error::Closed))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_ends_at_its_timeout() {
+    let mut session = Session::polling();
+    session.polling.stall(true);
+    session.send("hi");
+    assert_pending!(session.poll_close());
+    advance(Duration::from_secs(5)).await;
+    assert!(session.socket.is_woken());
+    assert_ready_ok!(session.poll_close());
+    session.run();
+    let close = session.close.expect("it was told");
+    assert_eq!(close.reason(), CloseReason::ForcedClose);
+    assert_eq!(close.in_doubt().len() + close.unsent().len(), 1);
+}
+
+/// What can happen around a switch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Happening {
+    Noop,
+    Answer,
+    Message,
+    PostEnds,
+    Send,
+    WebSocketFails,
+    PollingFails,
+    Close,
+}
+
+/// Calls `f` with every order of `items`.
+fn permute<T: Copy>(items: &mut Vec<T>, fixed: usize, f: &mut impl FnMut(&[T])) {
+    if fixed == items.len() {
+        return f(items);
+    }
+    for next in fixed..items.len() {
+        items.swap(fixed, next);
+        permute(items, fixed + 1, f);
+        items.swap(fixed, next);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_the_order_around_the_switch_nothing_is_lost() {
+    use Happening::*;
+    let common = [Noop, Answer, Message, PostEnds, Send];
+    for more in
+        [&[][..], &[WebSocketFails], &[PollingFails], &[Close], &[Close, WebSocketFails], &[Close, PollingFails]]
+    {
+        let mut orders = Vec::new();
+        permute(&mut [&common, more].concat(), 0, &mut |order| orders.push(order.to_vec()));
+        for order in orders {
+            around_the_switch(&order).await;
+        }
+    }
+}
+
+/// A POST and a GET are under way, the probe is sent; then these things happen.
+async fn around_the_switch(order: &[Happening]) {
+    let mut session = Session::probing(Settings::default());
+    advance(10 * MILLI).await;
+    session.run(); // the GET goes out
+    session.polling.stall(true);
+    session.send("first");
+    assert_pending!(session.poll_flush());
+    let mut sent: Vec<Packet> = vec!["first".into()];
+
+    let (polling, websocket) = (session.polling.clone(), session.websocket.clone());
+    polling.change(|script| script.close_answered = true);
+    websocket.change(|script| script.close_answered = true);
+    let mut ends = false;
+    for happening in order {
+        let current = session.socket.engine().transport();
+        ends |= match happening {
+            Happening::PollingFails => current == Transport::Polling,
+            Happening::WebSocketFails => current == Transport::WebSocket,
+            Happening::Close => true,
+            _ => false,
+        };
+        match happening {
+            Happening::Noop => polling.bring([Packet::Noop]),
+            Happening::Answer => websocket.bring([answer()]),
+            Happening::Message if current == Transport::Polling => {
+                polling.bring(["message".into()]);
+            }
+            Happening::Message => websocket.bring(["message".into()]),
+            Happening::PostEnds => polling.stall(false),
+            Happening::Send => {
+                let taken = session.socket.enter(|_, socket| socket.start_send("second".into()));
+                sent.extend(taken.map(|()| "second".into())); // after a close it is refused
+            }
+            Happening::WebSocketFails => websocket.fail(Transport::WebSocket),
+            Happening::PollingFails => polling.fail(Transport::Polling),
+            Happening::Close => drop(session.poll_close()),
+        }
+        session.run();
+    }
+    advance(MILLI * 200).await;
+    session.run();
+    polling.bring([Packet::Noop]); // what the reference does for a switch, every 100 ms
+    session.run();
+
+    let mut arrived: Vec<Packet> = [polling.arrived(), websocket.arrived()].concat();
+    arrived.retain(|packet| matches!(packet, Packet::Message(_)));
+    if let Some(close) = &session.close {
+        arrived.extend_from_slice(close.in_doubt());
+        arrived.extend_from_slice(close.unsent());
+    }
+    assert_eq!(arrived, sent, "{order:?}");
+
+    let heard = session.events.iter().filter(|event| *event == "message").count();
+    let upgraded = session.events.contains(&"upgrade".to_owned());
+    assert!(heard == 1 || (ends && heard == 0), "{order:?}: {:?}", session.events);
+    let outcomes = session.events.iter().filter(|event| event.starts_with("upgrade")).count();
+    assert_eq!(outcomes, 1, "{order:?}: {:?}", session.events);
+    assert_eq!(session.close.is_some(), ends, "{order:?}: {:?}", session.events);
+    assert!(upgraded || ends || order.contains(&Happening::WebSocketFails), "{order:?}: {:?}", session.events);
+}
+
+#[tokio::test(start_paused = true)]
+async fn optional_events_come_through() {
+    let settings = Settings { events: EventSet::ALL, upgrade: false, ..Settings::default() };
+    let polling = Scripted::default();
+    let never = Box::new(|_: &Handshake| Scripted::default());
+    let mut socket = Box::pin(Upgrading::begin_with_polling(settings, polling.clone(), never));
+    polling.bring([Packet::Open(handshake()), "hi".into()]);
+    let open = socket.next().now_or_never().flatten();
+    assert!(matches!(open, Some(Event::Open(_))));
+    let packet = socket.next().now_or_never().flatten();
+    assert!(matches!(packet, Some(Event::Packet(_))));
+}

@@ -1,4 +1,5 @@
-// The reference parsers as an oracle: a question a line on stdin, its answer on stdout.
+// The reference parsers as an oracle: a question a line on stdin, its answer on stdout. Protocol "1" stands for
+// protocol 3 as engine.io 1 speaks it.
 //   {"id": 1, "protocol": 3, "op": "encodePayload", "supportsBinary": true, "packets": [{"type": "message", "text": "€"}]}
 //   {"id": 2, "protocol": 4, "op": "encodePacket", "supportsBinary": false, "packet": {"type": "message", "base64": "AQI="}}
 //     answer {"id", "text"} or {"id", "base64"}
@@ -7,8 +8,11 @@
 //     answer {"id", "packets": […]}, or {"id", "error": true} when the parser refuses
 "use strict";
 
+const { createRequire } = require("module");
 const lines = require("./lines");
-const parsers = { 3: require("parser-3"), 4: require("parser-4") };
+
+const requireOf1 = createRequire(require.resolve("engine.io-1"));
+const parsers = { 1: requireOf1("engine.io-parser"), 3: require("parser-3"), 4: require("parser-4") };
 
 lines.read((question) => {
   const { id, protocol, op } = question;
@@ -21,9 +25,9 @@ const operations = {
 
   encodePayload: (parser, { protocol, packets, supportsBinary }) =>
     encoded((done) =>
-      protocol === 3
-        ? parser.encodePayload(packets.map(fromJson), supportsBinary, done)
-        : parser.encodePayload(packets.map(fromJson), done),
+      protocol === 4
+        ? parser.encodePayload(packets.map(fromJson), done)
+        : parser.encodePayload(packets.map(fromJson), supportsBinary, done),
     ),
 
   decodePacket: (parser, question) => decoded([parser.decodePacket(dataOf(question))]),
@@ -36,7 +40,7 @@ const operations = {
   },
 };
 
-// Both parsers call back before they return.
+// All parsers call back before they return.
 function encoded(encode) {
   let result;
   encode((data) => (result = data));
@@ -56,7 +60,8 @@ function dataOf({ text, base64 }) {
   return base64 === undefined ? text : Buffer.from(base64, "base64");
 }
 
+// Engine.io 1 decodes lone surrogates, which JSON readers refuse: they become U+FFFD, as in the later parsers.
 function jsonOf(data) {
   if (data === undefined) return {};
-  return typeof data === "string" ? { text: data } : { base64: data.toString("base64") };
+  return typeof data === "string" ? { text: data.toWellFormed() } : { base64: data.toString("base64") };
 }
