@@ -74,9 +74,8 @@ impl Endpoint {
             .path_and_query(PathAndQuery::try_from(target).map_err(Error::invalid_request)?)
             .build()
             .map_err(Error::invalid_request)?;
-        let mut request = Request::builder().method(method).uri(uri);
-        request.headers_mut().map(|headers| headers.clone_from(&self.headers));
-        Ok(request)
+        let request = Request::builder().method(method).uri(uri);
+        Ok(self.headers.iter().fold(request, |request, (name, value)| request.header(name, value)))
     }
 }
 

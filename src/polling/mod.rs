@@ -5,3 +5,6 @@ mod discovery;
 mod link;
 
 pub(crate) use self::{call::Polling, discovery::ask_protocol, link::LongPolling};
+
+#[cfg(test)]
+mod tests;
