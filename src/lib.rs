@@ -1,4 +1,48 @@
-//! Engine.IO client.
+//! Engine.IO client: a session that starts with HTTP long-polling and moves itself to a WebSocket.
+//!
+//! Requests are composed with tower layers, packets with [`Stream`](futures::Stream) and [`Sink`](futures::Sink):
+//!
+//! * [`connect`] opens a session with the defaults; a [`Client`] is made by its [builder](ClientBuilder) for
+//!   everything else, and is a tower [`Service`](tower::Service) from URL to [`Socket`].
+//! * A [`Socket`] takes [`Packet`]s and gives [`Event`]s. It moves while it is polled; [`Socket::spawn`] gives it a task
+//!   and hands out a [`Sender`] and a [`Receiver`].
+//! * Layers, connectors and whole HTTP clients of one's own go below: [`ClientBuilder::layer`],
+//!   [`connector`](ClientBuilder::connector), [`http_service`](ClientBuilder::http_service). They see every request,
+//!   the WebSocket's too.
+//! * [`Close`] tells why a session has ended, and gives back what was not sent.
+//!
+//! ```no_run
+//! use engineio_client::{Client, Event, Transport};
+//! use futures::{SinkExt, StreamExt};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::builder().path("/realtime").transports([Transport::WebSocket]).build()?;
+//! let mut socket = client.connect("https://example.com".parse()?).await?;
+//! socket.send("hello".into()).await?;
+//! while let Some(event) = socket.next().await {
+//!     if let Event::Message(data) = event {
+//!         println!("{data:?}");
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! | --- | --- | --- |
+//! | `ring` | yes | TLS with ring |
+//! | `aws-lc-rs` | no | TLS with aws-lc-rs, if `ring` is off |
+//!
+//! # Source
+//!
+//! The protocol is that of <https://github.com/socketio/engine.io-protocol>, and what the reference servers 1.8 to 6.6
+//! make of it.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod client;
 mod close;
 pub mod codec;
@@ -23,6 +67,7 @@ pub use self::http::{HttpService, RequestBody, ResponseBody};
 pub use client::{Client, ClientBuilder, Connect, connect};
 pub use close::{Close, CloseFrame, CloseReason};
 pub use engine::State;
+pub use engineio_layers as layers;
 pub use error::{BoxError, Error, ServerCode, Stage};
 pub use event::{Event, EventSet};
 pub use handshake::{Handshake, HandshakeError};
@@ -31,3 +76,10 @@ pub use socket::Socket;
 pub use spawn::{Receiver, Sender};
 pub use stats::Stats;
 pub use transport::{Protocol, Transport};
+
+#[cfg(test)]
+mod auto_traits;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

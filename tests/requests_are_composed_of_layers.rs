@@ -1,0 +1,220 @@
+//! Every request goes through the user's layers, connector or service: polls, posts and the upgrade.
+
+mod peers;
+
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use engineio_client::{Client, Data, Error, Event, HttpService, Packet, Socket, Transport, layers::ExtraHeadersLayer};
+use engineioxide::TransportType;
+use futures::{SinkExt, StreamExt, channel::mpsc};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header::AUTHORIZATION};
+use http_body_util::{BodyExt, Full};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use peers::{oxide::Oxide, reference::Reference};
+use serde_json::json;
+use tokio::net::TcpStream;
+use tower::{ServiceExt, layer::layer_fn, service_fn};
+use tower_http::{set_header::SetRequestHeaderLayer, trace::TraceLayer};
+
+async fn server() -> Oxide {
+    let transports = [TransportType::Polling, TransportType::Websocket];
+    Oxide::start(Duration::from_secs(25), Duration::from_secs(20), 1_000_000, transports).await
+}
+
+async fn connect(client: &Client, url: &str) -> Socket {
+    client.connect(url.parse().unwrap()).await.unwrap()
+}
+
+/// The next event that `pick` picks.
+async fn next<T>(socket: &mut Socket, mut pick: impl FnMut(Event) -> Option<T>) -> T {
+    let picked = async {
+        loop {
+            let event = socket.next().await.expect("the session goes on");
+            if let Some(picked) = pick(event) {
+                return picked;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(15), picked).await.expect("an event in time")
+}
+
+async fn upgraded(socket: &mut Socket) -> Transport {
+    next(socket, |event| match event {
+        Event::Upgrade(transport) => Some(transport),
+        _ => None,
+    })
+    .await
+}
+
+async fn echoed(socket: &mut Socket, text: &str) {
+    socket.send(text.into()).await.unwrap();
+    let echo = next(socket, |event| match event {
+        Event::Message(data) => Some(data),
+        _ => None,
+    });
+    assert_eq!(echo.await, Data::from(text));
+}
+
+/// What a request is for.
+fn purpose(request: &Request<Full<Bytes>>) -> String {
+    let query = request.uri().query().unwrap_or_default();
+    let transport = query.split('&').find_map(|pair| pair.strip_prefix("transport=")).unwrap_or("none");
+    format!("{} {transport}", request.method())
+}
+
+#[tokio::test]
+async fn a_layer_sees_polls_posts_and_the_upgrade() {
+    let server = server().await;
+    let seen = Arc::new(Mutex::new(BTreeSet::new()));
+    let saw = Arc::clone(&seen);
+    let layer = layer_fn(move |inner: HttpService| {
+        let saw = Arc::clone(&saw);
+        inner.map_request(move |request| {
+            saw.lock().unwrap().insert(purpose(&request));
+            request
+        })
+    });
+    let client = Client::builder().layer(TraceLayer::new_for_http()).layer(layer).build().unwrap();
+    let mut socket = connect(&client, &server.url).await;
+    echoed(&mut socket, "by polling").await;
+    if socket.transport() == Transport::Polling {
+        upgraded(&mut socket).await;
+    }
+    echoed(&mut socket, "by websocket").await;
+    let seen: Vec<String> = seen.lock().unwrap().iter().cloned().collect();
+    assert_eq!(seen, ["GET polling", "GET websocket", "POST polling"]);
+}
+
+#[tokio::test]
+async fn headers_reach_the_server_with_every_request_and_may_be_fresh_each_time() {
+    let config = json!({ "version": "6", "options": {}, "log_requests": true });
+    let mut server = Reference::start_with(config).await;
+    let count = AtomicU32::new(0);
+    let fresh = move || {
+        let token = format!("Bearer {}", count.fetch_add(1, Ordering::Relaxed));
+        HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::try_from(token).unwrap())])
+    };
+    let fixed = HeaderMap::from_iter([(http::header::USER_AGENT, HeaderValue::from_static("mine"))]);
+    let client = Client::builder()
+        .extra_headers(fixed)
+        .layer(ExtraHeadersLayer::from_fn(fresh))
+        .layer(SetRequestHeaderLayer::overriding(http::header::ORIGIN, HeaderValue::from_static("http://o")))
+        .build()
+        .unwrap();
+    let mut socket = connect(&client, &server.url()).await;
+    socket.send("hi".into()).await.unwrap();
+    upgraded(&mut socket).await;
+
+    let mut tokens = BTreeSet::new();
+    for _ in 0..3 {
+        let request = server.event("request").await;
+        let headers = &request["headers"];
+        assert_eq!((&headers["user-agent"], &headers["origin"]), (&json!("mine"), &json!("http://o")), "{request}");
+        assert!(tokens.insert(headers["authorization"].to_string()), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn an_http_client_without_upgrades_does_polling() {
+    let server = server().await;
+    let without_upgrades = layer_fn(|inner: HttpService| {
+        inner.map_response(|mut response| {
+            response.extensions_mut().remove::<OnUpgrade>();
+            response
+        })
+    });
+    let client = Client::builder().layer(without_upgrades).build().unwrap();
+    let mut socket = connect(&client, &server.url).await;
+    let error = next(&mut socket, |event| match event {
+        Event::UpgradeError(error) => Some(error),
+        _ => None,
+    });
+    assert!(matches!(error.await, Error::UpgradeUnsupported));
+    assert_eq!(socket.transport(), Transport::Polling);
+}
+
+/// An Engine.IO server that echoes, as a function from request to response.
+fn echo_service() -> impl Fn(Request<Full<Bytes>>) -> EchoFuture + Clone + Send + Sync + 'static {
+    let (sender, receiver) = mpsc::unbounded::<Bytes>();
+    let receiver = Arc::new(tokio::sync::Mutex::new(receiver));
+    move |request| {
+        let (sender, receiver) = (sender.clone(), Arc::clone(&receiver));
+        Box::pin(async move {
+            let has_session = request.uri().query().is_some_and(|query| query.contains("sid="));
+            let body = match *request.method() {
+                Method::POST => {
+                    let body = request.into_body().collect().await?.to_bytes();
+                    let reply = if body == "1" { "6".into() } else { body };
+                    sender.unbounded_send(reply).expect("the receiver lives as long");
+                    "ok".into()
+                }
+                _ if has_session => receiver.lock().await.next().await.expect("the sender lives as long"),
+                _ => r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#.into(),
+            };
+            Ok(Response::new(Full::new(body)))
+        })
+    }
+}
+
+type EchoFuture = futures::future::BoxFuture<'static, Result<Response<Full<Bytes>>, Infallible>>;
+
+#[tokio::test]
+async fn any_service_can_stand_in_for_hyper() {
+    let client = Client::builder().http_service(service_fn(echo_service())).build().unwrap();
+    let mut socket = connect(&client, "http://nowhere.invalid").await;
+    for text in ["one", "two", "three"] {
+        echoed(&mut socket, text).await;
+    }
+    socket.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connector_of_ones_own_carries_polling_and_websocket() {
+    let server = server().await;
+    let address: Uri = server.url.parse().unwrap();
+    let host = address.authority().unwrap().to_string();
+    let made = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&made);
+    let elsewhere = service_fn(move |_: Uri| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        let host = host.clone();
+        Box::pin(async { TcpStream::connect(host).await.map(TokioIo::new) })
+    });
+    let client = Client::builder().connector(elsewhere).build().unwrap();
+    let mut socket = connect(&client, "http://nowhere.invalid").await;
+    upgraded(&mut socket).await;
+    echoed(&mut socket, "hi").await;
+    assert!(made.load(Ordering::Relaxed) >= 1);
+}
+
+#[tokio::test]
+async fn a_client_is_a_tower_service_of_sockets() {
+    let server = server().await;
+    let client = Client::default();
+    let mut socket: Socket = client.oneshot(server.url.parse().unwrap()).await.unwrap();
+    echoed(&mut socket, "hi").await;
+    let packet = Packet::from("bye").compress(false);
+    socket.send(packet).await.unwrap();
+}
+
+#[tokio::test]
+async fn https_urls_and_others_fail_with_errors_that_say_why() {
+    let server = server().await;
+    let https = server.url.replace("http", "https");
+    let error = Client::default().connect(https.parse().unwrap()).await.unwrap_err();
+    assert!(matches!(error, Error::Transport { transport: Transport::Polling, .. }), "{error:?}");
+    let error = engineio_client::connect("ftp://a").await.unwrap_err();
+    assert!(matches!(error, Error::InvalidRequest(_)), "{error:?}");
+    let error = Client::builder().transports([]).build().unwrap_err();
+    assert!(matches!(error, Error::NoTransports), "{error:?}");
+}
