@@ -1,0 +1,140 @@
+//! `Socket::spawn`: a task of its own, a sender to clone, a receiver.
+
+mod peers;
+
+use std::time::Duration;
+
+use engineio_client::{Client, CloseReason, Data, Error, Event, EventSet, Packet, Receiver, Sender, Socket};
+use futures::{SinkExt, StreamExt};
+use peers::reference::Reference;
+use serde_json::json;
+use tokio::time::timeout;
+
+async fn server() -> Reference {
+    Reference::start(6, json!({ "pingInterval": 100, "pingTimeout": 2000 })).await
+}
+
+async fn connect(client: &Client, server: &Reference) -> Socket {
+    client.connect(server.url().parse().unwrap()).await.unwrap()
+}
+
+async fn spawned(server: &Reference) -> (Sender, Receiver) {
+    connect(&Client::default(), server).await.spawn()
+}
+
+/// The next event that `pick` picks; nothing if the stream ends before.
+async fn next<T>(events: &mut Receiver, mut pick: impl FnMut(Event) -> Option<T>) -> Option<T> {
+    let picked = async {
+        while let Some(event) = events.next().await {
+            if let Some(picked) = pick(event) {
+                return Some(picked);
+            }
+        }
+        None
+    };
+    timeout(Duration::from_secs(15), picked).await.expect("an event in time")
+}
+
+fn text(event: Event) -> Option<String> {
+    match event {
+        Event::Message(Data::Text(text)) => Some(text.to_string()),
+        _ => None,
+    }
+}
+
+fn close(event: Event) -> Option<CloseReason> {
+    match event {
+        Event::Close(close) => Some(close.reason()),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn heartbeats_are_answered_while_the_user_is_busy() {
+    let server = Reference::start(6, json!({ "pingInterval": 100, "pingTimeout": 400 })).await;
+    let (mut sender, mut events) = spawned(&server).await;
+
+    // Another session is the clock: what this one does for 20 pings, the first one does unattended.
+    let client = Client::builder().events(EventSet::PING).build().unwrap();
+    let mut clock = connect(&client, &server).await;
+    let mut pings = 0;
+    while pings < 20 {
+        let event = timeout(Duration::from_secs(15), clock.next()).await.expect("an event in time");
+        pings += u32::from(matches!(event, Some(Event::Ping)));
+    }
+
+    sender.send("still here".into()).await.unwrap();
+    assert_eq!(next(&mut events, text).await.as_deref(), Some("still here"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn senders_send_from_many_tasks_each_in_order() {
+    let server = server().await;
+    let (sender, mut events) = spawned(&server).await;
+    for task in 0..4 {
+        let mut sender = sender.clone();
+        tokio::spawn(async move {
+            for number in 0..200 {
+                sender.send(format!("{task} {number}").into()).await.unwrap();
+            }
+        });
+    }
+    let mut expected = [0; 4];
+    while expected != [200; 4] {
+        let echo = next(&mut events, text).await.expect("the session goes on");
+        let (task, number) = echo.split_once(' ').unwrap();
+        let expected = &mut expected[task.parse::<usize>().unwrap()];
+        assert_eq!(number.parse(), Ok(*expected));
+        *expected += 1;
+    }
+}
+
+#[tokio::test]
+async fn closing_a_sender_closes_the_session_for_all() {
+    let mut server = server().await;
+    let (mut sender, mut events) = spawned(&server).await;
+    let mut other = sender.clone();
+    sender.send("!collect 1".into()).await.unwrap();
+    sender.send("0".into()).await.unwrap();
+    timeout(Duration::from_secs(15), sender.close()).await.expect("it ends").unwrap();
+    assert_eq!(next(&mut events, close).await, Some(CloseReason::ForcedClose));
+    assert!(events.next().await.is_none());
+    assert!(matches!(sender.send("late".into()).await, Err(Error::Closed)));
+    assert!(matches!(other.send("late".into()).await, Err(Error::Closed)));
+    timeout(Duration::from_secs(15), other.close()).await.expect("it has ended").unwrap();
+    assert_eq!(server.event("close").await["reason"], "transport close");
+}
+
+#[tokio::test]
+async fn dropping_the_receiver_closes_the_session_and_dropping_senders_does_not() {
+    let mut server = server().await;
+    let (sender, mut events) = spawned(&server).await;
+    drop(sender);
+    server.command(json!({ "do": "send", "text": "anyone?" })).await;
+    assert_eq!(next(&mut events, text).await.as_deref(), Some("anyone?"));
+    drop(events);
+    assert_eq!(server.event("close").await["reason"], "transport close");
+}
+
+#[tokio::test]
+async fn only_messages_are_taken() {
+    let server = server().await;
+    let (mut sender, _events) = spawned(&server).await;
+    assert!(matches!(sender.send(Packet::Close).await, Err(Error::NotAMessage)));
+    sender.send("fine".into()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_server_cannot_take_is_an_event_and_the_session_goes_on() {
+    let server = Reference::start(6, json!({ "maxHttpBufferSize": 1000 })).await;
+    let (mut sender, mut events) = spawned(&server).await;
+    sender.send("x".repeat(2000).into()).await.unwrap();
+    let refused = |event| match event {
+        Event::Error(error) => Some(error),
+        _ => None,
+    };
+    let error = next(&mut events, refused).await.expect("the session goes on");
+    assert!(matches!(error, Error::PacketTooLarge { size: 2001, max: 1000 }), "{error}");
+    sender.send("small".into()).await.unwrap();
+    assert_eq!(next(&mut events, text).await.as_deref(), Some("small"));
+}
