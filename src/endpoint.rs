@@ -80,9 +80,10 @@ impl Endpoint {
 }
 
 fn with_slashes(path: &str) -> String {
-    let path = path.trim_end_matches('/');
-    let first = if path.starts_with('/') { "" } else { "/" };
-    format!("{first}{path}/")
+    match path.trim_matches('/') {
+        "" => "/".to_owned(),
+        path => format!("/{path}/"),
+    }
 }
 
 fn query(own: &str, pairs: &[(String, String)]) -> String {

@@ -49,6 +49,19 @@ impl Packet {
         self
     }
 
+    /// What the protocol calls it.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Packet::Open(_) => "open",
+            Packet::Close => "close",
+            Packet::Ping(_) => "ping",
+            Packet::Pong(_) => "pong",
+            Packet::Message(_) => "message",
+            Packet::Upgrade => "upgrade",
+            Packet::Noop => "noop",
+        }
+    }
+
     /// The bytes of a binary message.
     pub(crate) fn binary(&self) -> Option<&Bytes> {
         match self {

@@ -12,6 +12,7 @@ use std::{
 use futures::{Sink, SinkExt, Stream, future::Either};
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
+use tracing::{Span, debug, debug_span, trace};
 
 use crate::{
     Error, Event, Handshake, Packet, State, Transport,
@@ -37,6 +38,7 @@ pin_project! {
         open_trial: Option<OpenTrial<W>>,
         unflushed: Unflushed,
         wakers: Arc<Wakers>,
+        span: Span, // of the session, once it has an ID
     }
 }
 
@@ -79,6 +81,7 @@ impl<P: Link, W: Link> Upgrading<P, W> {
             open_trial,
             unflushed: Unflushed::default(),
             wakers: Arc::default(),
+            span: Span::none(),
         }
     }
 
@@ -94,6 +97,8 @@ impl<P: Link, W: Link> Upgrading<P, W> {
 
     /// Does all that can be done now, for whichever half is polled.
     fn drive(mut self: Pin<&mut Self>, half: Half, cx: &mut Context<'_>) {
+        let span = self.span.clone();
+        let _entered = span.enter();
         self.wakers.register(half, cx);
         let waker = self.wakers.both();
         let cx = &mut Context::from_waker(&waker);
@@ -156,14 +161,15 @@ impl<P: Link, W: Link> Upgrading<P, W> {
             }
             let sent = match link.poll_ready_unpin(cx) {
                 Poll::Pending => break,
-                Poll::Ready(Ok(())) => {
-                    this.engine.poll_transmit(now).map_or(Ok(()), |packet| link.start_send_unpin(packet))
-                }
+                Poll::Ready(Ok(())) => this.engine.poll_transmit(now).map_or(Ok(()), |packet| {
+                    trace!(%via, packet = packet.kind(), bytes = packet.data_len(), "sent");
+                    link.start_send_unpin(packet)
+                }),
                 Poll::Ready(Err(error)) => Err(error),
             };
             match sent {
                 Ok(()) => this.unflushed.set(via, true),
-                Err(error) => this.engine.handle_error(error, via),
+                Err(error) => fail(this.engine, error, via),
             }
             moved = true;
         }
@@ -177,7 +183,7 @@ impl<P: Link, W: Link> Upgrading<P, W> {
                 match flushed {
                     Ok(()) if via == this.engine.transport() => this.engine.handle_flushed(),
                     Ok(()) => {}
-                    Err(error) => this.engine.handle_error(error, via),
+                    Err(error) => fail(this.engine, error, via),
                 }
                 moved = true;
             }
@@ -186,7 +192,7 @@ impl<P: Link, W: Link> Upgrading<P, W> {
             let via = this.engine.transport();
             match pick(this.polling.as_mut(), this.websocket.as_mut(), via).map(|mut link| link.poll_close_unpin(cx)) {
                 Some(Poll::Pending) => return moved,
-                Some(Poll::Ready(Err(error))) => this.engine.handle_error(error, via),
+                Some(Poll::Ready(Err(error))) => fail(this.engine, error, via),
                 Some(Poll::Ready(Ok(()))) | None => this.engine.handle_closed(),
             }
             moved = true;
@@ -197,6 +203,12 @@ impl<P: Link, W: Link> Upgrading<P, W> {
     /// Opens, changes and drops transports as the engine has decided.
     fn drive_switch(self: Pin<&mut Self>) -> bool {
         let mut this = self.project();
+        if this.span.is_none() {
+            if let Some(handshake) = this.engine.handshake() {
+                *this.span = debug_span!("engineio", sid = handshake.sid);
+                debug!(parent: &*this.span, protocol = ?handshake.protocol, "opened");
+            }
+        }
         if this.engine.state() == State::Closed {
             this.polling.set(None);
             this.websocket.set(None);
@@ -204,6 +216,7 @@ impl<P: Link, W: Link> Upgrading<P, W> {
         }
         match this.engine.transport() {
             Transport::Polling if this.engine.wants_trial() && this.websocket.is_none() => {
+                debug!("upgrading");
                 let trial = this.open_trial.take().zip(this.engine.handshake());
                 let trial = trial.map(|(open_trial, handshake)| open_trial(handshake));
                 this.websocket.set(trial);
@@ -212,6 +225,7 @@ impl<P: Link, W: Link> Upgrading<P, W> {
             Transport::Polling if this.engine.wants_silence() => {
                 let silent = this.polling.as_ref().as_pin_ref().is_none_or(|polling| polling.is_silent());
                 if silent && !this.unflushed.polling {
+                    debug!("upgraded");
                     this.engine.handle_silence();
                     this.polling.set(None);
                     return true;
@@ -346,13 +360,24 @@ fn read<L: Link>(
         link.as_mut().set_paused(!engine.wants_poll());
         match link.as_mut().poll_next(cx) {
             Poll::Pending => break,
-            Poll::Ready(Some(Ok(packet))) => engine.handle_packet(packet, via, now),
-            Poll::Ready(Some(Err(error))) => engine.handle_error(error, via),
-            Poll::Ready(None) => engine.handle_end(via, link.close_frame()),
+            Poll::Ready(Some(Ok(packet))) => {
+                trace!(%via, packet = packet.kind(), bytes = packet.data_len(), "received");
+                engine.handle_packet(packet, via, now);
+            }
+            Poll::Ready(Some(Err(error))) => fail(engine, error, via),
+            Poll::Ready(None) => {
+                debug!(%via, "ended by the server");
+                engine.handle_end(via, link.close_frame());
+            }
         }
         moved = true;
     }
     moved
+}
+
+fn fail(engine: &mut Engine, error: Error, via: Transport) {
+    debug!(%via, error = &error as &dyn std::error::Error, "failed");
+    engine.handle_error(error, via);
 }
 
 /// Tokio's clock, so that paused time works.

@@ -32,7 +32,7 @@ async fn server() -> Oxide {
 }
 
 async fn connect(client: &Client, url: &str) -> Socket {
-    client.connect(url.parse().unwrap()).await.unwrap()
+    client.connect(url.parse().expect("a URL")).await.expect("a session")
 }
 
 /// The next event that `pick` picks.
@@ -57,7 +57,7 @@ async fn upgraded(socket: &mut Socket) -> Transport {
 }
 
 async fn echoed(socket: &mut Socket, text: &str) {
-    socket.send(text.into()).await.unwrap();
+    socket.send(text.into()).await.expect("the session goes on");
     let echo = next(socket, |event| match event {
         Event::Message(data) => Some(data),
         _ => None,

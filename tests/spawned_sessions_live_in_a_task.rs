@@ -15,7 +15,7 @@ async fn server() -> Reference {
 }
 
 async fn connect(client: &Client, server: &Reference) -> Socket {
-    client.connect(server.url().parse().unwrap()).await.unwrap()
+    client.connect(server.url().parse().expect("a URL")).await.expect("a session")
 }
 
 async fn spawned(server: &Reference) -> (Sender, Receiver) {

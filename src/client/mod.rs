@@ -6,6 +6,7 @@ mod options;
 mod stack;
 
 use std::{
+    fmt,
     sync::{Arc, atomic::AtomicU32},
     task::{Context, Poll},
 };
@@ -35,7 +36,7 @@ use crate::{Error, Socket, Transport, endpoint::Endpoint, http::HttpService};
 /// # let _ = client;
 /// # Ok::<_, engineio_client::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Client {
     options: Arc<Options>,
     http: HttpService,
@@ -82,6 +83,16 @@ impl Client {
             Transport::Polling => stack.begin_with_polling(),
             Transport::WebSocket => stack.begin_with_websocket(),
         }))
+    }
+}
+
+impl fmt::Debug for Client {
+    /// Leaves out headers and query, where credentials are.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("path", &self.options.path)
+            .field("transports", &self.options.transports)
+            .finish_non_exhaustive()
     }
 }
 

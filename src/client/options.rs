@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue};
 use crate::{Transport, engine::Settings};
 
 /// What a client was told of its requests and transports, and for the core of its sessions.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Options {
     pub(super) path: Option<String>,
     pub(super) query: Vec<(String, String)>,

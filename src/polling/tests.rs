@@ -1,19 +1,27 @@
-use std::{pin::Pin, sync::Arc, task::Poll, time::Duration};
+use std::{convert::Infallible, future::ready, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use bytes::Bytes;
-use futures::{SinkExt, StreamExt};
+use engineio_layers::CollectLayer;
+use futures::{FutureExt, SinkExt, StreamExt};
 use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http_body_util::{Full, StreamBody};
+use hyper::body::Frame;
+use proptest::prelude::*;
 use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
+use tower::{Layer, ServiceExt, service_fn};
 use tower_test::mock::{self, Handle, Mock, SendResponse};
 
-use super::{call::Polling, link::LongPolling};
+use super::{
+    call::{self, Call, Polling},
+    link::LongPolling,
+};
 use crate::{Data, Error, Handshake, Packet, Protocol, Stage, Transport, codec::Codec, endpoint::Endpoint, link::Link};
 
-type Service = Mock<Request<Bytes>, Response<Bytes>>;
+type Http = Mock<Request<Bytes>, Response<Bytes>>;
 
 /// Long-polling over HTTP that the test answers.
 struct Session {
-    link: task::Spawn<Pin<Box<LongPolling<Service>>>>,
+    link: task::Spawn<Pin<Box<LongPolling<Http>>>>,
     http: Handle<Request<Bytes>, Response<Bytes>>,
 }
 
@@ -275,4 +283,42 @@ async fn a_reply_that_cannot_be_read_has_another_try_by_the_fallback() {
     assert_pending!(session.link.poll_next());
     session.answer(Method::GET, "EIO=4&transport=polling&b64=1", handshake(Codec::v4(), "x")).await;
     session.handshake();
+}
+
+proptest! {
+    #[test]
+    fn however_a_body_is_cut_into_chunks_its_packets_are_the_same(
+        texts in prop::collection::vec("[a-z€🎈]{0,20}", 1..8),
+        binary in prop::collection::vec(any::<u8>(), 0..50),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+    ) {
+        let mut packets: Vec<Packet> = texts.into_iter().map(Packet::from).collect();
+        packets.push(binary.into());
+        for codec in [Codec::v4(), Codec::v3(), Codec::v3().base64(true)] {
+            let (body, kind) = match codec.encode_payload(&packets) {
+                Data::Text(text) => (Bytes::from(text), "text/plain"),
+                Data::Binary(bytes) => (bytes, "application/octet-stream"),
+            };
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(body.len())).collect();
+            cuts.extend([0, body.len()]);
+            cuts.sort_unstable();
+            let chunks: Vec<Bytes> = cuts.windows(2).map(|cut| body.slice(cut[0]..cut[1])).collect();
+            prop_assert_eq!(poll_once(codec, kind, chunks), packets.clone());
+        }
+    }
+}
+
+/// What one poll brings, the body of the reply coming in these chunks.
+fn poll_once(codec: Codec, kind: &'static str, chunks: Vec<Bytes>) -> Vec<Packet> {
+    let http = service_fn(move |_: Request<Full<Bytes>>| {
+        let frames = chunks.clone().into_iter().map(|chunk| Ok::<_, Infallible>(Frame::data(chunk)));
+        let body = StreamBody::new(futures::stream::iter(frames));
+        ready(Ok::<_, Infallible>(Response::builder().header(CONTENT_TYPE, kind).body(body).unwrap()))
+    });
+    let http = CollectLayer::new(usize::MAX).layer(http);
+    let endpoint = Endpoint::new(&"http://a".parse().unwrap(), None, &[]).unwrap();
+    let mut polling = Polling::new(http, Arc::new(endpoint), codec.protocol(), false);
+    polling.session = Some(call::Session { sid: "x".into(), codec });
+    let payload = polling.oneshot(Call::Poll).now_or_never().expect("all is there").unwrap();
+    payload.collect::<Result<_, _>>().unwrap()
 }
