@@ -9,8 +9,8 @@ use futures::{Sink, Stream};
 
 use crate::{
     Error, Event, Handshake, Packet, Protocol, Receiver, Sender, State, Stats, Transport,
-    client::Collected,
     engine::Settings,
+    http::Collected,
     polling::LongPolling,
     spawn,
     upgrading::Upgrading,
@@ -35,8 +35,9 @@ use crate::{
 ///
 /// # Cancel safety
 ///
-/// Dropping a `next`, `send`, `feed` or `close` future loses no packet and no event: a packet is either queued or still
-/// the future's own.
+/// Dropping a `next` future loses no event. A `send` or `feed` future that is dropped before the sink was ready for its
+/// packet takes the packet with it; after that the packet is queued and goes out with the next flush. A `close` that has
+/// begun is not undone.
 #[derive(Debug)]
 pub struct Socket {
     session: Pin<Box<Session>>,

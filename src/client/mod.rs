@@ -14,7 +14,6 @@ use std::{
 use http::Uri;
 use tower::Service;
 
-pub(crate) use self::stack::Collected;
 pub use self::{builder::ClientBuilder, connect::Connect};
 use self::{options::Options, stack::Stack};
 use crate::{Error, Socket, Transport, endpoint::Endpoint, http::HttpService};

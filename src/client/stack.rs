@@ -5,24 +5,18 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use bytes::Bytes;
 use engineio_layers::{CollectLayer, ExtraHeadersLayer, JsonpLayer, RequestTimeoutLayer, TimestampLayer};
-use http::{Request, Response};
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
 use super::options::{Jsonp, Options};
 use crate::{
-    BoxError,
     endpoint::Endpoint,
-    http::HttpService,
+    http::{Collected, HttpService},
     polling::{LongPolling, Polling},
     socket::Session,
     upgrading::{OpenTrial, Upgrading},
     websocket::{self, Upgrade, WebSocket},
 };
-
-/// The HTTP service with every layer on it, and bodies in one piece.
-pub(crate) type Collected = BoxCloneSyncService<Request<Bytes>, Response<Bytes>, BoxError>;
 
 /// What the transports of one session send their requests through.
 pub(super) struct Stack<'a> {

@@ -293,7 +293,7 @@ impl Engine {
 
     /// Whether polling may send another GET.
     pub(crate) fn wants_poll(&self) -> bool {
-        self.trial.as_ref().is_none_or(Trial::wants_poll)
+        self.trial.as_ref().is_none_or(Trial::wants_poll) && !self.wants_close()
     }
 
     /// Whether what comes is to be read: somebody wants it, and there is room for it.

@@ -542,10 +542,14 @@ mod closing {
         assert!(!session.engine.wants_close());
         assert_eq!(session.transmit(), [("hi".into(), Polling)]);
         assert!(!session.engine.wants_close(), "the POST is still under way");
+        assert!(session.engine.wants_poll());
         session.engine.handle_flushed();
         assert!(session.engine.wants_close());
+        assert!(!session.engine.wants_poll(), "the server ends the GET that hangs, and would refuse another");
         session.engine.handle_closed();
-        assert_eq!(session.close_event().reason, CloseReason::ForcedClose);
+        let close = session.close_event();
+        assert_eq!(close.reason, CloseReason::ForcedClose);
+        assert!(close.error.is_none());
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub type ResponseBody = UnsyncBoxBody<Bytes, BoxError>;
 /// a service without it can do polling alone.
 pub type HttpService = BoxCloneSyncService<Request<RequestBody>, Response<ResponseBody>, BoxError>;
 
+/// The HTTP service with every layer of ours on it, and bodies in one piece.
+pub(crate) type Collected = BoxCloneSyncService<Request<Bytes>, Response<Bytes>, BoxError>;
+
 /// Boxes a service, and the bodies and errors that come out of it.
 pub(crate) fn boxed<S, B>(service: S) -> HttpService
 where

@@ -1,5 +1,5 @@
 use std::{
-    fmt, io,
+    fmt,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -11,12 +11,8 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, error::ProtocolError},
 };
 
-use super::opening::{Opened, codec};
-use crate::{
-    BoxError, CloseFrame, Data, Error, Packet, Protocol, Stage, Text, Transport,
-    codec::{Codec, DecodeError},
-    link::Link,
-};
+use super::opening::{Opened, codec, failed};
+use crate::{CloseFrame, Data, Error, Packet, Protocol, Stage, Text, Transport, codec::Codec, link::Link};
 
 /// Packets over a WebSocket, one a message.
 pub(crate) struct WebSocket<T> {
@@ -153,16 +149,4 @@ impl<T> fmt::Debug for WebSocket<T> {
             .field("codec", &self.codec)
             .finish_non_exhaustive()
     }
-}
-
-pub(super) fn failed(stage: Stage, error: tungstenite::Error) -> Error {
-    let source: BoxError = match error {
-        tungstenite::Error::Utf8(_) => return Error::decode(Transport::WebSocket, DecodeError::Utf8),
-        tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed => {
-            io::Error::from(io::ErrorKind::NotConnected).into()
-        }
-        tungstenite::Error::Io(error) => error.into(),
-        error => error.into(),
-    };
-    Error::transport_failed(Transport::WebSocket, stage, source)
 }

@@ -1,6 +1,6 @@
 //! How a WebSocket comes to be a transport: on trial for a running session, or as the first of one.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -11,10 +11,10 @@ use tokio_tungstenite::{
 };
 use tower::Service;
 
-use super::{Io, link, upgrade::Upgrade};
+use super::{Io, upgrade::Upgrade};
 use crate::{
     BoxError, Error, Handshake, Packet, Protocol, Stage, Transport,
-    codec::Codec,
+    codec::{Codec, DecodeError},
     polling::{Polling, ask_protocol},
 };
 
@@ -65,7 +65,7 @@ where
             .decode_frame(crate::Text::from(text).into())
             .map_err(|error| Error::decode(Transport::WebSocket, error))?,
         Some(Ok(Message::Binary(bytes))) => bytes.into(),
-        Some(Err(error)) => return Err(link::failed(Stage::Opening, error)),
+        Some(Err(error)) => return Err(failed(Stage::Opening, error)),
         _ => return Err(Error::Ended { transport: Transport::WebSocket, stage: Stage::Opening }),
     };
     let mut protocol = wanted;
@@ -87,4 +87,17 @@ pub(super) fn codec(protocol: Protocol, base64: bool) -> Codec {
         Protocol::V3 => Codec::v3().base64(base64),
         Protocol::V4 | Protocol::Auto => Codec::v4().base64(base64),
     }
+}
+
+/// Puts an error of the WebSocket into our terms.
+pub(super) fn failed(stage: Stage, error: tungstenite::Error) -> Error {
+    let source: BoxError = match error {
+        tungstenite::Error::Utf8(_) => return Error::decode(Transport::WebSocket, DecodeError::Utf8),
+        tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed => {
+            io::Error::from(io::ErrorKind::NotConnected).into()
+        }
+        tungstenite::Error::Io(error) => error.into(),
+        error => error.into(),
+    };
+    Error::transport_failed(Transport::WebSocket, stage, source)
 }
