@@ -12,3 +12,6 @@ pub(crate) use self::{
 
 /// What a WebSocket runs over: a connection that hyper has let go.
 pub(crate) type Io = hyper_util::rt::TokioIo<hyper::upgrade::Upgraded>;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+use futures::{SinkExt, StreamExt};
+use tokio::io::DuplexStream;
+use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Message,
+        protocol::{self, Role, frame::coding::CloseCode},
+    },
+};
+
+use super::{link::WebSocket, opening::Opened, upgrade};
+use crate::{CloseFrame, Error, Packet, Protocol, codec::Codec, link::Link};
+
+/// A WebSocket in memory, and the server's end of it.
+async fn pair(codec: Codec) -> (WebSocket<DuplexStream>, WebSocketStream<DuplexStream>) {
+    let (ours, theirs) = tokio::io::duplex(64 << 10);
+    let socket = WebSocketStream::from_raw_socket(ours, Role::Client, Some(upgrade::config(1000))).await;
+    let server = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
+    (WebSocket::new(async move { Ok(Opened { socket, codec, first: None }) }), server)
+}
+
+async fn received(websocket: &mut WebSocket<DuplexStream>) -> Packet {
+    websocket.next().await.expect("it goes on").expect("a packet")
+}
+
+#[tokio::test]
+async fn text_stays_text_and_binary_stays_binary() {
+    let text = || Packet::from("\u{1}\u{2}");
+    let binary = || Packet::from(vec![1, 2]);
+    let cases = [
+        (Codec::v4(), Message::text("4\u{1}\u{2}"), Message::binary(vec![1, 2])),
+        (Codec::v3(), Message::text("4\u{1}\u{2}"), Message::binary(vec![4, 1, 2])),
+        (Codec::v4().base64(true), Message::text("4\u{1}\u{2}"), Message::text("bAQI=")),
+        (Codec::v3().base64(true), Message::text("4\u{1}\u{2}"), Message::text("b4AQI=")),
+    ];
+    for (codec, as_text, as_binary) in cases {
+        let (mut websocket, mut server) = pair(codec).await;
+        for (packet, message) in [(text(), as_text), (binary(), as_binary)] {
+            websocket.send(packet.clone()).await.unwrap();
+            assert_eq!(server.next().await.unwrap().unwrap(), message);
+            server.send(message).await.unwrap();
+            assert_eq!(received(&mut websocket).await, packet);
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_written_before_it_is_open() {
+    let never = std::future::pending::<Result<Opened<DuplexStream>, Error>>();
+    let mut websocket = task::spawn(WebSocket::new(never));
+    assert_pending!(websocket.poll_next());
+    assert_pending!(websocket.enter(|cx, mut websocket| websocket.poll_ready_unpin(cx)));
+}
+
+#[tokio::test]
+async fn a_failure_to_open_is_told_to_whoever_asks() {
+    let mut websocket = task::spawn(WebSocket::<DuplexStream>::new(async { Err(Error::UpgradeUnsupported) }));
+    assert!(matches!(assert_ready!(websocket.poll_next()), Some(Err(Error::UpgradeUnsupported))));
+    assert!(assert_ready!(websocket.enter(|cx, mut websocket| websocket.poll_ready_unpin(cx))).is_err());
+}
+
+#[tokio::test]
+async fn a_close_frame_is_answered_and_kept() {
+    let (mut websocket, mut server) = pair(Codec::v4()).await;
+    let frame = protocol::CloseFrame { code: CloseCode::Size, reason: "too big".into() };
+    server.close(Some(frame)).await.unwrap();
+    assert!(websocket.next().await.is_none());
+    assert_eq!(websocket.close_frame(), Some(CloseFrame { code: 1009, text: "too big".into() }));
+    assert!(matches!(server.next().await, Some(Ok(Message::Close(_)))));
+    assert!(server.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_connection_that_just_ends_is_an_end_and_no_error() {
+    let (mut websocket, server) = pair(Codec::v4()).await;
+    drop(server);
+    assert!(websocket.next().await.is_none());
+    assert_eq!(websocket.close_frame(), None);
+}
+
+#[tokio::test]
+async fn closing_waits_for_the_servers_part() {
+    let (websocket, mut server) = pair(Codec::v4()).await;
+    let mut websocket = task::spawn(websocket);
+    let mut poll_close = move || websocket.enter(|cx, mut websocket| websocket.poll_close_unpin(cx));
+    assert_pending!(poll_close());
+    assert!(matches!(server.next().await, Some(Ok(Message::Close(_)))));
+    assert!(server.next().await.is_none());
+    drop(server);
+    assert_ready_ok!(poll_close());
+}
+
+#[tokio::test]
+async fn pings_are_answered_by_who_only_reads() {
+    let (websocket, mut server) = pair(Codec::v4()).await;
+    server.send(Message::Ping("hi".into())).await.unwrap();
+    let mut websocket = task::spawn(websocket);
+    assert_pending!(websocket.poll_next());
+    assert_eq!(server.next().await.unwrap().unwrap(), Message::Pong("hi".into()));
+}
+
+#[tokio::test]
+async fn messages_over_the_limit_are_errors() {
+    let (mut websocket, mut server) = pair(Codec::v4()).await;
+    server.send(Message::text("4".repeat(1001))).await.unwrap();
+    assert!(matches!(websocket.next().await, Some(Err(Error::Transport { .. }))));
+}
+
+#[tokio::test]
+async fn a_protocol_that_comes_out_late_changes_the_framing() {
+    let (mut websocket, mut server) = pair(Codec::v4()).await;
+    server.send(Message::binary(vec![4, 1])).await.unwrap();
+    assert_eq!(received(&mut websocket).await, vec![4, 1].into(), "as it came, while nothing is known");
+    std::pin::Pin::new(&mut websocket).set_protocol(Protocol::V3);
+    server.send(Message::binary(vec![4, 1])).await.unwrap();
+    assert_eq!(received(&mut websocket).await, vec![1].into());
+    websocket.send(vec![1].into()).await.unwrap();
+    assert_eq!(server.next().await.unwrap().unwrap(), Message::binary(vec![4, 1]));
+}
+
+#[tokio::test]
+async fn base64_tells_the_protocols_apart_before_anything_else_does() {
+    let (mut websocket, mut server) = pair(Codec::v4().base64(true)).await;
+    for message in ["bBAECAw==", "b4BAECAw=="] {
+        server.send(Message::text(message)).await.unwrap();
+        assert_eq!(received(&mut websocket).await, vec![4, 1, 2, 3].into());
+    }
+}
