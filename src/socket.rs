@@ -94,7 +94,7 @@ impl Socket {
     }
 
     /// How many packets were sent that no transport is done with.
-    pub fn buffered(&self) -> usize {
+    pub fn queued(&self) -> usize {
         self.session.engine().buffered()
     }
 
