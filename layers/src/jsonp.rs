@@ -83,6 +83,14 @@ impl<S> Jsonp<S> {
     }
 }
 
+impl Jsonp<()> {
+    /// How many bytes a POST's body has once `payload` is the form in it.
+    pub fn form_len(payload: &str) -> usize {
+        let escaped = escape_newlines(payload);
+        "d=".len() + form_urlencoded::byte_serialize(escaped.as_bytes()).map(str::len).sum::<usize>()
+    }
+}
+
 impl<S> Service<Request<Bytes>> for Jsonp<S>
 where
     S: Service<Request<Bytes>, Response = Response<Bytes>>,
@@ -308,7 +316,9 @@ mod tests {
         }
         payloads.push("4é😀\u{2028}\u{2029} +&=%d=\u{0}\u{1e}b4AQID".to_owned());
         for payload in payloads {
-            assert_eq!(server_reads(&form(&payload)), payload, "{payload:?}");
+            let form = form(&payload);
+            assert_eq!(server_reads(&form), payload, "{payload:?}");
+            assert_eq!(Jsonp::form_len(&payload), form.len(), "{payload:?}");
         }
     }
 

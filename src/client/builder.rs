@@ -237,7 +237,8 @@ impl ClientBuilder {
         let engine = &mut options.engine;
         engine.transport = *options.transports.first().ok_or(Error::NoTransports)?;
         engine.upgrade &= options.transports.contains(&Transport::WebSocket);
-        engine.base64 |= options.jsonp == Jsonp::Always;
+        engine.jsonp = options.jsonp == Jsonp::Always;
+        engine.base64 |= engine.jsonp;
         let http = self.http.unwrap_or_else(|| stack::default_client(options.connect_timeout));
         let http = self.layers.into_iter().fold(http, |http, layer| layer(http));
         Ok(Client { options: Arc::new(options), http, jsonp_index: Arc::default() })

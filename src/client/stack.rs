@@ -58,7 +58,7 @@ impl Stack<'_> {
     fn jsonp_polling(&self) -> Polling<Collected> {
         let jsonp = JsonpLayer::new(self.jsonp_index.fetch_add(1, Ordering::Relaxed));
         let service = self.service(Some(jsonp), self.options.timestamps.polling, true);
-        Polling::new(service, Arc::clone(&self.endpoint), self.options.engine.protocol, true)
+        Polling::new(service, Arc::clone(&self.endpoint), self.options.engine.protocol, true).jsonp()
     }
 
     fn upgrade(&self) -> Upgrade<Collected> {

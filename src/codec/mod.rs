@@ -22,6 +22,7 @@ mod payload_v3;
 mod payload_v4;
 
 use bytes::Bytes;
+use engineio_layers::Jsonp;
 
 pub use self::error::DecodeError;
 use self::payload_v3::Form;
@@ -32,6 +33,7 @@ use crate::{Data, Packet, Protocol};
 pub struct Codec {
     version: Version,
     base64: bool,
+    jsonp: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,23 +47,32 @@ enum Version {
 impl Codec {
     /// Protocol 4.
     pub const fn v4() -> Self {
-        Self { version: Version::V4, base64: false }
+        Self { version: Version::V4, base64: false, jsonp: false }
     }
 
     /// Protocol 3, as engine.io 2 and 3 speak it.
     pub const fn v3() -> Self {
-        Self { version: Version::V3, base64: false }
+        Self { version: Version::V3, base64: false, jsonp: false }
     }
 
     /// Protocol 3, as engine.io 1 speaks it.
     pub const fn v3_engine_io_1() -> Self {
-        Self { version: Version::V3Doubled, base64: false }
+        Self { version: Version::V3Doubled, base64: false, jsonp: false }
     }
 
     /// Sets whether binary goes out as base64 text, also where bytes could be sent.
     #[must_use]
     pub const fn base64(mut self, base64: bool) -> Self {
         self.base64 = base64;
+        self
+    }
+
+    /// Sets whether payloads are for JSONP, which takes binary as base64 alone and makes a form of them: sizes are the
+    /// form's then.
+    #[must_use]
+    pub(crate) const fn jsonp(mut self, jsonp: bool) -> Self {
+        self.jsonp = jsonp;
+        self.base64 |= jsonp;
         self
     }
 
@@ -212,6 +223,10 @@ impl PayloadSize {
     pub fn with(mut self, packet: &Packet, codec: Codec) -> Self {
         self.packets += 1;
         self.any_binary |= packet.binary().is_some();
+        if codec.jsonp {
+            self.as_text += form_len(packet, codec, self.packets == 1);
+            return self;
+        }
         let text_len = frame::text_len(packet, codec.base64_prefix());
         match codec.version {
             Version::V4 => self.as_text += text_len + usize::from(self.packets > 1), // the separator
@@ -229,6 +244,19 @@ impl PayloadSize {
             None | Some(Form::Text { .. }) => self.as_text,
             Some(Form::Binary) => self.as_binary,
         }
+    }
+}
+
+/// How many bytes a packet takes in a form. Every packet after the first has that one's `d=`, and in protocol 4 a
+/// separator, which the form escapes.
+fn form_len(packet: &Packet, codec: Codec, is_first: bool) -> usize {
+    let Data::Text(payload) = codec.encode_payload(std::slice::from_ref(packet)) else {
+        unreachable!("with base64, every payload is text");
+    };
+    match (is_first, codec.version) {
+        (true, _) => Jsonp::form_len(&payload),
+        (false, Version::V4) => Jsonp::form_len(&payload) - "d=".len() + "%1E".len(),
+        (false, Version::V3 | Version::V3Doubled) => Jsonp::form_len(&payload) - "d=".len(),
     }
 }
 

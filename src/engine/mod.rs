@@ -491,7 +491,7 @@ fn check(packet: &Packet, handshake: &Handshake, via: Transport, settings: &Sett
         Protocol::V4 | Protocol::Auto => Codec::v4(),
         Protocol::V3 => Codec::v3(),
     };
-    let codec = codec.base64(settings.base64);
+    let codec = codec.base64(settings.base64).jsonp(settings.jsonp);
     let size = match via {
         Transport::Polling => PayloadSize::default().with(packet, codec).bytes(codec),
         Transport::WebSocket => codec.frame_len(packet),

@@ -9,6 +9,7 @@ pub(crate) struct Settings {
     pub(crate) upgrade: bool,        // to the WebSocket, if the server offers it
     pub(crate) protocol: Protocol,
     pub(crate) base64: bool,
+    pub(crate) jsonp: bool,
     pub(crate) events: EventSet,
     pub(crate) handshake_timeout: Duration,
     pub(crate) probe_timeout: Duration,
@@ -28,6 +29,7 @@ impl Default for Settings {
             upgrade: true,
             protocol: Protocol::Auto,
             base64: false,
+            jsonp: false,
             events: EventSet::NONE,
             handshake_timeout: Duration::from_secs(20),
             probe_timeout: Duration::from_secs(10),

@@ -26,6 +26,7 @@ pub(crate) struct Polling<S> {
     endpoint: Arc<Endpoint>,
     pub(super) protocol: Protocol, // that is asked for
     pub(super) base64: bool,
+    pub(super) jsonp: bool,
     pub(super) session: Option<Session>,
 }
 
@@ -46,7 +47,12 @@ pub(crate) enum Call {
 
 impl<S> Polling<S> {
     pub(crate) fn new(http: S, endpoint: Arc<Endpoint>, protocol: Protocol, base64: bool) -> Self {
-        Self { http, endpoint, protocol, base64, session: None }
+        Self { http, endpoint, protocol, base64, jsonp: false, session: None }
+    }
+
+    /// Its requests go through JSONP, which is a layer of `http`.
+    pub(crate) fn jsonp(self) -> Self {
+        Self { base64: true, jsonp: true, ..self }
     }
 
     pub(super) fn codec(&self) -> Codec {

@@ -33,7 +33,7 @@ where
     if codec == Codec::v3() && polling.base64 && is_engine_io_1(plain).await {
         codec = Codec::v3_engine_io_1();
     }
-    let codec = codec.base64(polling.base64);
+    let codec = codec.base64(polling.base64).jsonp(polling.jsonp);
     let payload = payload.with_codec(codec);
     polling.session = session(&payload)?;
     if wanted != Protocol::Auto && wanted != codec.protocol() {
