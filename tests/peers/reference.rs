@@ -29,7 +29,7 @@ impl Reference {
     pub(crate) async fn start_with(config: Value) -> Self {
         let process = Process::spawn("server.js", &[&config.to_string()]);
         let mut server = Self { process, port: 0, skipped: VecDeque::new() };
-        let listening = server.event_within(START, "listening").await;
+        let listening = server.event_within(START, "listening", |_| true).await;
         server.port = listening["port"].as_u64().expect("a port");
         server
     }
@@ -40,7 +40,12 @@ impl Reference {
 
     /// The next event of that name. Those before it stay for calls that ask for them.
     pub(crate) async fn event(&mut self, name: &str) -> Value {
-        self.event_within(EVENT, name).await
+        self.event_within(EVENT, name, |_| true).await
+    }
+
+    /// The next event of that name in the session `sid`.
+    pub(crate) async fn event_of(&mut self, sid: &str, name: &str) -> Value {
+        self.event_within(EVENT, name, |event| event["sid"] == sid).await
     }
 
     /// Gives an order, such as `{"do": "burst", "count": 9}`.
@@ -61,13 +66,14 @@ impl Reference {
         self.process.kill().await;
     }
 
-    async fn event_within(&mut self, limit: Duration, name: &str) -> Value {
-        if let Some(at) = self.skipped.iter().position(|event| event["event"] == name) {
+    async fn event_within(&mut self, limit: Duration, name: &str, meant: impl Fn(&Value) -> bool) -> Value {
+        let is_it = |event: &Value| event["event"] == name && meant(event);
+        if let Some(at) = self.skipped.iter().position(is_it) {
             return self.skipped.remove(at).expect("it was found there");
         }
         let found = timeout(limit, async {
             while let Some(event) = self.process.read().await {
-                if event["event"] == name {
+                if is_it(&event) {
                     return Some(event);
                 }
                 self.skipped.push_back(event);
