@@ -415,7 +415,9 @@ impl Engine {
             if let Some(heartbeat) = &mut self.heartbeat {
                 heartbeat.handle_ping(now);
             }
-            self.control = Some(Packet::Pong(data));
+            if !self.wants_close() {
+                self.control = Some(Packet::Pong(data)); // nothing goes after the end of what we send
+            }
             self.inbox.push(Event::Ping);
         }
     }

@@ -553,6 +553,18 @@ mod closing {
     }
 
     #[test]
+    fn answers_no_ping_once_all_is_out() {
+        let mut session = Session::polling(Protocol::V4);
+        session.send("hi");
+        session.engine.close(session.now);
+        session.receive(Packet::Ping("".into()), Polling);
+        assert_eq!(session.transmit(), [(pong(""), Polling), ("hi".into(), Polling)], "draining may take its time");
+        session.engine.handle_flushed();
+        session.receive(Packet::Ping("".into()), Polling);
+        assert!(session.engine.wants_close(), "nothing goes after the close packet");
+    }
+
+    #[test]
     fn refuses_sends_and_delivers_nothing_more() {
         let settings = Settings { events: EventSet::PACKET_CREATE, ..Settings::default() };
         let mut session = Session::open_with(settings, handshake(Protocol::V4, &[]));
