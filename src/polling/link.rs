@@ -125,14 +125,17 @@ where
                 let packet = packet.map(|packet| self.see(packet)).map_err(decode);
                 return Poll::Ready(Some(packet));
             }
-            if let Err(error) = ready!(self.as_mut().poll_get(cx)) {
-                return Poll::Ready(Some(Err(error)));
+            match ready!(self.as_mut().poll_get(cx)) {
+                // A close may overtake the GET, which then asks for a session that is gone.
+                Err(_) if self.close_sent => return Poll::Pending,
+                Err(error) => return Poll::Ready(Some(Err(error))),
+                Ok(()) => {}
             }
             let mut this = self.as_mut().project();
             if !this.payload.is_ended() {
                 continue;
             }
-            if *this.paused || this.polling.session.is_none() {
+            if *this.paused || *this.close_sent || this.polling.session.is_none() {
                 return Poll::Pending; // whoever lifts the pause polls again
             }
             this.polls.0 += 1;

@@ -256,6 +256,28 @@ async fn closing_posts_first_and_then_waits_for_the_get_to_end() {
 }
 
 #[tokio::test]
+async fn after_the_close_packet_nothing_is_asked_for_and_a_get_may_fail() {
+    let gone = || Response::builder().status(400).body(Bytes::from_static(br#"{"code":1,"message":""}"#)).unwrap();
+    for reply in [Response::new("6".into()), gone()] {
+        let mut session = Session::open().await;
+        session.begin();
+        let (_, get) = session.request(Method::GET, "EIO=4&transport=polling&sid=x").await;
+        assert_pending!(session.poll_close());
+        let (_, post) = session.request(Method::POST, "EIO=4&transport=polling&sid=x").await;
+        let is_noop = reply.status().is_success();
+        get.send_response(reply);
+        if is_noop {
+            assert_eq!(session.packet(), Packet::Noop);
+        }
+        assert_pending!(session.link.poll_next());
+        session.no_request();
+        assert_pending!(session.poll_close(), "the server has not said that it heard");
+        post.send_response(Response::new("ok".into()));
+        assert_ready_ok!(session.poll_close());
+    }
+}
+
+#[tokio::test]
 async fn a_status_that_is_no_success_is_told_before_the_body_is_decoded() {
     let mut session = Session::open().await;
     session.begin();
