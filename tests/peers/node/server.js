@@ -81,13 +81,17 @@ function obey(session, data) {
 function collect(session, { next, end }, data) {
   if (data !== undefined) {
     if (data !== String(next)) {
-      session.send(`collected wrong at ${next}: ${typeof data === "string" ? data : `${data.length} bytes`}`);
-      return null;
+      return collected(session, `wrong at ${next}: ${typeof data === "string" ? data : `${data.length} bytes`}`);
     }
     next++;
   }
-  if (next < end) return { next, end };
-  session.send(`collected ${end} ok`);
+  return next < end ? { next, end } : collected(session, `${end} ok`);
+}
+
+// Tells the client, and stdout, for a client that is closing hears nothing any more.
+function collected(session, result) {
+  lines.write({ event: "collected", sid: session.id, result });
+  session.send(`collected ${result}`);
   return null;
 }
 
