@@ -1,8 +1,9 @@
-//! Servers to test against: the reference implementation, and one written in Rust.
+//! Servers to test against: the reference implementation, one written in Rust, and one that misbehaves.
 
 #![allow(dead_code, reason = "no test binary uses all of it")]
 
 pub(crate) mod matrix;
 pub(crate) mod oxide;
 pub(crate) mod reference;
+pub(crate) mod scripted;
 pub(crate) mod session;
