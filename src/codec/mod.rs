@@ -26,7 +26,7 @@ use engineio_layers::Jsonp;
 
 pub use self::error::DecodeError;
 use self::payload_v3::Form;
-use crate::{Data, Packet, Protocol};
+use crate::{Data, Packet, Protocol, Text};
 
 /// How packets become bytes; chosen once for a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +127,17 @@ impl Codec {
     /// Decodes the body of a reply, packet by packet as it is iterated. The first error ends it; what came before the
     /// error is sound.
     pub fn decode_payload(self, body: Data) -> Payload {
-        Payload { codec: self, rest: Some(body) }
+        Payload { codec: self, rest: Some(body), breaks_off: false }
+    }
+
+    /// Decodes a body of text as far as it is UTF-8. The packet that is not is an error, like any other.
+    pub(crate) fn decode_text(self, body: Bytes) -> Payload {
+        let (sound, breaks_off) = match std::str::from_utf8(&body) {
+            Ok(_) => (body, false),
+            Err(error) => (body.slice(..error.valid_up_to()), true),
+        };
+        let text = Text::try_from(sound).unwrap_or_default();
+        Payload { breaks_off, ..self.decode_payload(text.into()) }
     }
 
     fn decode_next(self, body: &mut Option<Data>) -> Result<Option<Packet>, DecodeError> {
@@ -171,11 +181,12 @@ impl Codec {
 pub struct Payload {
     codec: Codec,
     rest: Option<Data>, // none once the end or an error was reached
+    breaks_off: bool,   // where it ceases to be UTF-8, within a packet
 }
 
 impl Payload {
     pub(crate) const fn empty() -> Self {
-        Self { codec: Codec::v4(), rest: None }
+        Self { codec: Codec::v4(), rest: None, breaks_off: false }
     }
 
     pub(crate) fn codec(&self) -> Codec {
@@ -196,9 +207,16 @@ impl Iterator for Payload {
     type Item = Result<Packet, DecodeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let next = self.codec.decode_next(&mut self.rest);
+        self.rest.as_ref()?;
+        let mut next = self.codec.decode_next(&mut self.rest);
         // Protocol 3 has no separators: nothing left is the end. Protocol 4 has told by itself.
-        let ended = self.codec.version != Version::V4 && self.rest.as_ref().is_some_and(Data::is_empty);
+        let ended = match (self.codec.version, &self.rest) {
+            (Version::V4, rest) => rest.is_none(),
+            (_, rest) => rest.as_ref().is_some_and(Data::is_empty) && !self.breaks_off,
+        };
+        if self.breaks_off && (ended || matches!(next, Err(DecodeError::Length))) {
+            next = Err(DecodeError::Utf8);
+        }
         if next.is_err() || ended {
             self.rest = None;
         }

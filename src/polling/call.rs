@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use tower::Service;
 
 use crate::{
-    BoxError, Data, Error, Packet, Protocol, ServerCode, Stage, Text, Transport,
+    BoxError, Data, Error, Packet, Protocol, ServerCode, Stage, Transport,
     codec::{Codec, DecodeError, Framing, Payload},
     endpoint::Endpoint,
 };
@@ -135,8 +135,8 @@ where
             return Poll::Ready(Ok(Payload::empty()));
         }
         let codec = this.codec.unwrap_or_else(|| recognize(&body, &head.headers));
-        let payload = codec.decode_payload(read(body, &head.headers).map_err(decode)?);
-        Poll::Ready(Ok(payload))
+        let is_binary = is_binary(&head.headers);
+        Poll::Ready(Ok(if is_binary { codec.decode_payload(body.into()) } else { codec.decode_text(body) }))
     }
 }
 
@@ -147,10 +147,6 @@ fn recognize(body: &Bytes, headers: &HeaderMap) -> Codec {
         Some(Framing::V3Text) => Codec::v3(),
         _ => Codec::v4(),
     }
-}
-
-fn read(body: Bytes, headers: &HeaderMap) -> Result<Data, DecodeError> {
-    if is_binary(headers) { Ok(body.into()) } else { Ok(Text::try_from(body)?.into()) }
 }
 
 fn is_binary(headers: &HeaderMap) -> bool {
