@@ -63,7 +63,8 @@ impl<S> Layer<S> for CollectLayer {
 ///
 /// A longer body than the limit is an error, [`BodyTooLarge`](crate::BodyTooLarge), and one that
 /// breaks off gives the error that it broke with. In a reply whose status is not a success, though,
-/// the status is what matters: of its body there is what could be read, 16 KiB at most.
+/// the status is what matters: of its body there is what could be read, 16 KiB and one second at
+/// most, for which there has to be a tokio runtime with its timer enabled.
 /// Trailers are ignored. See [`CollectLayer`] for an example.
 #[derive(Clone, Debug)]
 pub struct Collect<S> {

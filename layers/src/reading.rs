@@ -10,8 +10,10 @@ use std::{
     mem,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 use thiserror::Error;
+use tokio::time::{Sleep, sleep};
 
 pin_project! {
     /// Future of a response whose body has been read.
@@ -22,6 +24,8 @@ pin_project! {
         body: B,
         collected: Collected,
         limit: usize,
+        #[pin]
+        patience: Option<Sleep>, // with an error page
     }
 }
 
@@ -34,8 +38,8 @@ impl<B: Body> Reading<B> {
             return Err(BodyTooLarge { limit });
         }
         let limit = if success { limit } else { limit.min(ERROR_PAGE) };
-        let collected = Collected::default();
-        Ok(Self { head, body, collected, limit })
+        let patience = (!success).then(|| sleep(ERROR_PAGE_PATIENCE));
+        Ok(Self { head, body, collected: Collected::default(), limit, patience })
     }
 }
 
@@ -47,11 +51,13 @@ where
     type Output = Result<Response<Bytes>, BoxError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let result = ready!(self.as_mut().poll_body(cx));
+        let result = self.as_mut().poll_body(cx);
         let this = self.project();
-        // An error page that is endless or breaks off must not hide the status.
-        if this.head.status().is_success() {
-            result?;
+        // An error page that is slow or endless or breaks off must not hide the status.
+        match this.patience.as_pin_mut() {
+            None => ready!(result)?,
+            Some(patience) if result.is_pending() => ready!(patience.poll(cx)),
+            Some(_) => {}
         }
         let body = mem::take(this.collected).into_bytes();
         Poll::Ready(Ok(mem::take(this.head).map(|()| body)))
@@ -125,4 +131,5 @@ impl Collected {
 }
 
 const ERROR_PAGE: usize = 16 * 1024;
+const ERROR_PAGE_PATIENCE: Duration = Duration::from_secs(1);
 const FRAMES_PER_POLL: usize = 32;
