@@ -1,5 +1,7 @@
 //! How a session is opened, and which dialect the server speaks.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Request, Response};
 use tower::{Service, ServiceExt};
@@ -88,13 +90,18 @@ async fn close<S>(polling: Polling<S>)
 where
     S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError> + Clone,
 {
-    if polling.session.is_some() {
-        if let Err(error) = polling.oneshot(Call::Post(vec![Packet::Close])).await {
-            tracing::debug!(transport = %Transport::Polling, %error, "a spare session was not closed");
-        }
+    if polling.session.is_none() {
+        return;
+    }
+    let goodbye = polling.oneshot(Call::Post(vec![Packet::Close]));
+    if !matches!(tokio::time::timeout(GOODBYE, goodbye).await, Ok(Ok(_))) {
+        tracing::debug!(transport = %Transport::Polling, "a spare session was not closed");
     }
 }
 
 fn refuses_version(error: &Error) -> bool {
     error.code().is_some_and(|code| code.code == ServerCode::UNSUPPORTED_PROTOCOL)
 }
+
+/// How long a session that nobody wants may take to end.
+const GOODBYE: Duration = Duration::from_secs(1);
