@@ -132,12 +132,13 @@ impl Codec {
 
     /// Decodes a body of text as far as it is UTF-8. The packet that is not is an error, like any other.
     pub(crate) fn decode_text(self, body: Bytes) -> Payload {
-        let (sound, breaks_off) = match std::str::from_utf8(&body) {
-            Ok(_) => (body, false),
-            Err(error) => (body.slice(..error.valid_up_to()), true),
-        };
-        let text = Text::try_from(sound).unwrap_or_default();
-        Payload { breaks_off, ..self.decode_payload(text.into()) }
+        match Text::try_from(body.clone()) {
+            Ok(text) => self.decode_payload(text.into()),
+            Err(error) => {
+                let sound = Text::try_from(body.slice(..error.valid_up_to())).unwrap_or_default();
+                Payload { breaks_off: true, ..self.decode_payload(sound.into()) }
+            }
+        }
     }
 
     fn decode_next(self, body: &mut Option<Data>) -> Result<Option<Packet>, DecodeError> {
