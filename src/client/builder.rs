@@ -120,38 +120,38 @@ impl ClientBuilder {
     /// Sets how long each GET and POST may take. By default a GET may take as long as the server may be silent, and a
     /// POST as long as a [write](Self::write_timeout).
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
-        self.options.request_timeout = Some(timeout);
+        self.options.request_timeout = Some(bounded(timeout));
         self
     }
 
     /// Sets how long a TCP connection may take to be made; 20 s by default. A connector or service of one's own has
     /// its own limit.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.options.connect_timeout = timeout;
+        self.options.connect_timeout = bounded(timeout);
         self
     }
 
     /// Sets how long the session may take to open, connecting included; 20 s by default.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.options.engine.handshake_timeout = timeout;
+        self.options.engine.handshake_timeout = bounded(timeout);
         self
     }
 
     /// Sets how long the move to a WebSocket may take until it counts as failed; 10 s by default.
     pub fn probe_timeout(mut self, timeout: Duration) -> Self {
-        self.options.engine.probe_timeout = timeout;
+        self.options.engine.probe_timeout = bounded(timeout);
         self
     }
 
     /// Sets how long a POST, or the WebSocket's buffer, may make no progress; 20 s by default.
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
-        self.options.engine.write_timeout = timeout;
+        self.options.engine.write_timeout = bounded(timeout);
         self
     }
 
     /// Sets how long closing may take, with what has still to go out; 5 s by default.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
-        self.options.engine.close_timeout = timeout;
+        self.options.engine.close_timeout = bounded(timeout);
         self
     }
 }
@@ -174,7 +174,7 @@ impl ClientBuilder {
 
     /// Sets how large a received message, or the body of a reply, may be; 16 MiB by default.
     pub fn max_message_size(mut self, bytes: usize) -> Self {
-        self.options.engine.max_message_size = bytes;
+        self.options.engine.max_message_size = bytes.max(1);
         self
     }
 
@@ -249,4 +249,10 @@ impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder").field("layers", &self.layers.len()).finish_non_exhaustive()
     }
+}
+
+/// No clock runs for longer, and instants can't be much later.
+fn bounded(timeout: Duration) -> Duration {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    timeout.min(YEAR)
 }

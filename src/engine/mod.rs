@@ -2,18 +2,19 @@
 
 mod heartbeat;
 mod inbox;
+mod limits;
 mod outbox;
+mod questions;
 mod settings;
 mod trial;
 
 use std::time::Instant;
 
 pub(crate) use self::settings::Settings;
-use self::{heartbeat::Heartbeat, inbox::Inbox, outbox::Outbox, trial::Trial};
+use self::{heartbeat::Heartbeat, inbox::Inbox, limits::check, outbox::Outbox, trial::Trial};
 use crate::{
     Close, CloseFrame, CloseReason, Data, Error, Event, EventSet, Handshake, Packet, Protocol, Stage, Stats, Text,
     Transport,
-    codec::{Codec, PayloadSize},
 };
 
 /// Packets and instants in, packets and events out. Opens no socket and reads no clock.
@@ -234,10 +235,7 @@ impl Engine {
 
     /// The next event for the user.
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
-        if self.protocol() == Protocol::Auto && !self.settings.base64 && self.inbox.next_is_binary() {
-            return None; // in protocol 3 its first byte is not the user's: the protocol has to come out first
-        }
-        self.inbox.pop()
+        if self.awaits_protocol() { None } else { self.inbox.pop() }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
@@ -258,7 +256,6 @@ impl Engine {
     /// Time has passed. `caught_up` says that everything which came has been handled: only then silence counts, so that
     /// who was not polled for a while does not take its own pause for the server's.
     pub(crate) fn handle_timeout(&mut self, now: Instant, caught_up: bool) {
-        let caught_up = caught_up && self.wants_read();
         let timed_out = |stage, transport| Error::Timeout { transport, stage };
         if self.writing_deadline().is_some_and(|deadline| deadline <= now) {
             self.fail(CloseReason::TransportError, timed_out(Stage::Writing, self.current));
@@ -276,91 +273,6 @@ impl Engine {
         if self.trial.as_mut().is_some_and(|trial| trial.handle_timeout(now)) {
             self.fail_trial(timed_out(Stage::Upgrading, Transport::WebSocket));
         }
-    }
-}
-
-// What holds.
-impl Engine {
-    /// Whether a WebSocket is to be opened, or kept, beside polling.
-    pub(crate) fn wants_trial(&self) -> bool {
-        self.trial.is_some()
-    }
-
-    /// Whether polling is to end what is under way and start nothing more.
-    pub(crate) fn wants_silence(&self) -> bool {
-        self.trial.as_ref().is_some_and(Trial::wants_silence)
-    }
-
-    /// Whether polling may send another GET.
-    pub(crate) fn wants_poll(&self) -> bool {
-        self.trial.as_ref().is_none_or(Trial::wants_poll) && !self.wants_close()
-    }
-
-    /// Whether what comes is to be read: somebody wants it, and there is room for it.
-    pub(crate) fn wants_read(&self) -> bool {
-        self.state != State::Closed
-            && self.inbox.len() < self.settings.max_queued_events
-            && self.inbox.bytes() < self.settings.max_message_size
-    }
-
-    /// Whether the current transport is to be closed: all that was sent is out.
-    pub(crate) fn wants_close(&self) -> bool {
-        self.state == State::Closing
-            && self.heartbeat.is_some()
-            && self.next_transmit().is_none()
-            && self.writing_since.is_none()
-            && !self.wants_silence()
-    }
-
-    /// Whether the user may send another packet.
-    pub(crate) fn has_room(&self) -> bool {
-        self.outbox.len() < self.settings.max_queued_packets && self.outbox.bytes() < self.settings.max_queued_bytes
-    }
-
-    /// Whether the transport is done with all that was sent.
-    pub(crate) fn is_flushed(&self) -> bool {
-        self.outbox.is_empty()
-    }
-
-    /// Whether nothing more may be sent.
-    pub(crate) fn is_closing(&self) -> bool {
-        matches!(self.state, State::Closing | State::Closed)
-    }
-
-    /// Whether the last event is in the queue, or out.
-    pub(crate) fn has_told_close(&self) -> bool {
-        self.inbox.is_closed()
-    }
-
-    /// Whether the last event is out.
-    pub(crate) fn is_ended(&self) -> bool {
-        self.inbox.is_ended()
-    }
-
-    pub(crate) fn state(&self) -> State {
-        self.state
-    }
-
-    pub(crate) fn transport(&self) -> Transport {
-        self.current
-    }
-
-    pub(crate) fn handshake(&self) -> Option<&Handshake> {
-        self.handshake.as_ref()
-    }
-
-    /// The protocol spoken; `Auto` while it is not known.
-    pub(crate) fn protocol(&self) -> Protocol {
-        self.handshake.as_ref().map_or(Protocol::Auto, |handshake| handshake.protocol)
-    }
-
-    /// How many packets of the user's no transport is done with.
-    pub(crate) fn buffered(&self) -> usize {
-        self.outbox.len()
-    }
-
-    pub(crate) fn stats(&self) -> Stats {
-        self.stats
     }
 }
 
@@ -404,6 +316,10 @@ impl Engine {
             self.stats.packets_received += 1;
             self.stats.bytes_received += data.len() as u64;
             self.inbox.push(Event::Message(data));
+            if self.awaits_protocol() && !self.wants_read() {
+                // No room is left to read the heartbeat that would tell.
+                self.fail(CloseReason::TransportError, Error::ProtocolUnknown);
+            }
         }
     }
 
@@ -433,6 +349,11 @@ impl Engine {
         self.inbox.push(Event::Pong);
     }
 
+    /// Whether the next event has to wait: it carries binary whose first byte is protocol 3's or the user's.
+    fn awaits_protocol(&self) -> bool {
+        self.protocol() == Protocol::Auto && !self.settings.base64 && self.inbox.next_is_binary()
+    }
+
     fn learn(&mut self, protocol: Protocol) {
         if let (Some(handshake), Some(heartbeat)) = (&mut self.handshake, &mut self.heartbeat) {
             handshake.protocol = protocol;
@@ -444,9 +365,12 @@ impl Engine {
     }
 
     fn beat(&mut self, now: Instant, caught_up: bool) {
+        let listening = self.wants_read();
         let Some(heartbeat) = &mut self.heartbeat else { return };
-        if heartbeat.is_overdue(now) && caught_up {
-            self.finish(CloseReason::PingTimeout, None, None);
+        if heartbeat.is_overdue(now) && listening {
+            if caught_up {
+                self.finish(CloseReason::PingTimeout, None, None);
+            }
         } else if heartbeat.poll_ping(now) {
             self.control = Some(Packet::Ping(Text::default()));
         }
@@ -481,29 +405,16 @@ impl Engine {
     }
 
     fn tell_close(&mut self, reason: CloseReason, error: Option<Error>, frame: Option<CloseFrame>) {
+        if self.awaits_protocol() {
+            self.learn(Protocol::V3); // it will not come out any more, and this is what is by far more likely
+        }
         let (unsent, in_doubt) = self.outbox.take();
         self.inbox.close(Close { reason, error, frame, unsent, in_doubt });
     }
 }
 
-/// Whether a message can be sent in this session.
-fn check(packet: &Packet, handshake: &Handshake, via: Transport, settings: &Settings) -> Result<(), Error> {
-    let codec = match handshake.protocol {
-        Protocol::Auto if packet.binary().is_some() => return Err(Error::ProtocolUnknown),
-        Protocol::V4 | Protocol::Auto => Codec::v4(),
-        Protocol::V3 => Codec::v3(),
-    };
-    let codec = codec.base64(settings.base64).jsonp(settings.jsonp);
-    let size = match via {
-        Transport::Polling => PayloadSize::default().with(packet, codec).bytes(codec),
-        Transport::WebSocket => codec.frame_len(packet),
-    };
-    match handshake.max_payload {
-        Some(max) if max < size && !settings.allow_oversized => Err(Error::PacketTooLarge { size, max }),
-        _ => Ok(()),
-    }
-}
-
+/// The type of a message, as protocol 3 puts it before binary.
 const MESSAGE: u8 = 4;
+
 #[cfg(test)]
 mod tests;

@@ -352,6 +352,24 @@ mod unknown_protocol {
     }
 
     #[test]
+    fn is_taken_for_3_if_the_session_ends_before_it_comes_out() {
+        let mut session = session();
+        session.receive(vec![4, 1].into(), WebSocket);
+        session.engine.handle_end(WebSocket, None);
+        assert_eq!(session.events(), ["binary b\"\\x01\"", "close transport close"]);
+    }
+
+    #[test]
+    fn ends_the_session_if_there_is_no_room_to_wait_for_it() {
+        let mut session = session();
+        session.engine.settings.max_queued_events = 2;
+        session.receive(vec![4, 1].into(), WebSocket);
+        assert_eq!(session.engine.state(), State::Open);
+        session.receive("hi".into(), WebSocket);
+        assert_eq!(session.events(), ["binary b\"\\x01\"", "message hi", "error", "close transport error"]);
+    }
+
+    #[test]
     fn ends_like_any_other_if_nobody_beats() {
         let mut session = session();
         session.wait(INTERVAL + TIMEOUT);

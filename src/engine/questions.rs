@@ -1,0 +1,88 @@
+//! What holds: the standing wishes of an engine, and what it knows.
+
+use super::{Engine, State, Trial};
+use crate::{Handshake, Protocol, Stats, Transport};
+
+impl Engine {
+    /// Whether a WebSocket is to be opened, or kept, beside polling.
+    pub(crate) fn wants_trial(&self) -> bool {
+        self.trial.is_some()
+    }
+
+    /// Whether polling is to end what is under way and start nothing more.
+    pub(crate) fn wants_silence(&self) -> bool {
+        self.trial.as_ref().is_some_and(Trial::wants_silence)
+    }
+
+    /// Whether polling may send another GET.
+    pub(crate) fn wants_poll(&self) -> bool {
+        self.trial.as_ref().is_none_or(Trial::wants_poll) && !self.wants_close()
+    }
+
+    /// Whether what comes is to be read: somebody wants it, and there is room for it.
+    pub(crate) fn wants_read(&self) -> bool {
+        self.state != State::Closed
+            && self.inbox.len() < self.settings.max_queued_events
+            && self.inbox.bytes() < self.settings.max_message_size
+    }
+
+    /// Whether the current transport is to be closed: all that was sent is out.
+    pub(crate) fn wants_close(&self) -> bool {
+        self.state == State::Closing
+            && self.heartbeat.is_some()
+            && self.next_transmit().is_none()
+            && self.writing_since.is_none()
+            && !self.wants_silence()
+    }
+
+    /// Whether the user may send another packet.
+    pub(crate) fn has_room(&self) -> bool {
+        self.outbox.len() < self.settings.max_queued_packets && self.outbox.bytes() < self.settings.max_queued_bytes
+    }
+
+    /// Whether the transport is done with all that was sent.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.outbox.is_empty()
+    }
+
+    /// Whether nothing more may be sent.
+    pub(crate) fn is_closing(&self) -> bool {
+        matches!(self.state, State::Closing | State::Closed)
+    }
+
+    /// Whether the last event is in the queue, or out.
+    pub(crate) fn has_told_close(&self) -> bool {
+        self.inbox.is_closed()
+    }
+
+    /// Whether the last event is out.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.inbox.is_ended()
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.state
+    }
+
+    pub(crate) fn transport(&self) -> Transport {
+        self.current
+    }
+
+    pub(crate) fn handshake(&self) -> Option<&Handshake> {
+        self.handshake.as_ref()
+    }
+
+    /// The protocol spoken; `Auto` while it is not known.
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.handshake.as_ref().map_or(Protocol::Auto, |handshake| handshake.protocol)
+    }
+
+    /// How many packets of the user's no transport is done with.
+    pub(crate) fn buffered(&self) -> usize {
+        self.outbox.len()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.stats
+    }
+}
