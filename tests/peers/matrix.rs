@@ -29,7 +29,10 @@ impl Kind {
     /// beyond the heartbeat's.
     pub(crate) async fn start(self, options: Value) -> Server {
         match self {
-            Kind::EngineIo(version) => Server::Reference(Reference::start(version, with_v3(version, options)).await),
+            Kind::EngineIo(version) => {
+                let server = Reference::start(version, with_v3(version, options)).await;
+                Server::Reference(Box::new(server))
+            }
             Kind::Oxide => {
                 let millis = |name: &str| Duration::from_millis(options[name].as_u64().unwrap_or(20_000));
                 let transports = [TransportType::Polling, TransportType::Websocket];
@@ -59,7 +62,7 @@ pub(crate) fn with_v3(version: u8, mut options: Value) -> Value {
 
 /// A server that runs.
 pub(crate) enum Server {
-    Reference(Reference),
+    Reference(Box<Reference>),
     Oxide(Oxide),
 }
 

@@ -48,6 +48,17 @@ impl Reference {
         self.event_within(EVENT, name, |event| event["sid"] == sid).await
     }
 
+    /// Shows all events of that name which came before one that was asked for, and forgets them.
+    pub(crate) fn take_all(&mut self, name: &str, mut show: impl FnMut(&Value)) {
+        self.skipped.retain(|event| {
+            let is_it = event["event"] == name;
+            if is_it {
+                show(event);
+            }
+            !is_it
+        });
+    }
+
     /// Gives an order, such as `{"do": "burst", "count": 9}`.
     pub(crate) async fn command(&mut self, order: Value) {
         self.process.write(&order).await;
