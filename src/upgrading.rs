@@ -151,9 +151,9 @@ impl<P: Link, W: Link> Upgrading<P, W> {
     }
 
     /// Writes what may be written.
-    fn drive_write(self: Pin<&mut Self>, now: Instant, cx: &mut Context<'_>) -> bool {
-        let mut this = self.project();
-        let mut moved = false;
+    fn drive_write(mut self: Pin<&mut Self>, now: Instant, cx: &mut Context<'_>) -> bool {
+        let mut moved = self.as_mut().drive_flush(cx); // what is done counts as done before more goes out
+        let mut this = self.as_mut().project();
         while let Some((packet, via)) = this.engine.next_transmit() {
             let Some(mut link) = pick(this.polling.as_mut(), this.websocket.as_mut(), via) else { break };
             if !has_room(&link, packet) {
@@ -173,6 +173,24 @@ impl<P: Link, W: Link> Upgrading<P, W> {
             }
             moved = true;
         }
+        moved |= self.as_mut().drive_flush(cx);
+        let mut this = self.project();
+        if this.engine.wants_close() {
+            let via = this.engine.transport();
+            match pick(this.polling.as_mut(), this.websocket.as_mut(), via).map(|mut link| link.poll_close_unpin(cx)) {
+                Some(Poll::Pending) => return moved,
+                Some(Poll::Ready(Err(error))) => fail(this.engine, error, via),
+                Some(Poll::Ready(Ok(()))) | None => this.engine.handle_closed(),
+            }
+            moved = true;
+        }
+        moved
+    }
+
+    /// Has the transports finish what they were handed.
+    fn drive_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
+        let mut this = self.project();
+        let mut moved = false;
         for via in [Transport::Polling, Transport::WebSocket] {
             let Some(mut link) = pick(this.polling.as_mut(), this.websocket.as_mut(), via) else { continue };
             if !this.unflushed.get(via) {
@@ -187,15 +205,6 @@ impl<P: Link, W: Link> Upgrading<P, W> {
                 }
                 moved = true;
             }
-        }
-        if this.engine.wants_close() {
-            let via = this.engine.transport();
-            match pick(this.polling.as_mut(), this.websocket.as_mut(), via).map(|mut link| link.poll_close_unpin(cx)) {
-                Some(Poll::Pending) => return moved,
-                Some(Poll::Ready(Err(error))) => fail(this.engine, error, via),
-                Some(Poll::Ready(Ok(()))) | None => this.engine.handle_closed(),
-            }
-            moved = true;
         }
         moved
     }

@@ -25,6 +25,7 @@ struct Script {
     unflushed: Vec<Packet>,
     flushes: usize,
     stalled: bool, // whether flushes hang
+    posts: bool,   // whether they do from each one on, as polling's do until the POST is answered
     arrived: Vec<Packet>,
     closing: bool,
     close_answered: bool,
@@ -105,7 +106,12 @@ impl Sink<Packet> for Scripted {
         }
         script.flushes += 1;
         let packets = std::mem::take(&mut script.unflushed);
+        script.stalled = script.posts && !packets.is_empty();
         script.arrived.extend(packets);
+        if script.stalled {
+            script.wakers.push(cx.waker().clone());
+            return Poll::Pending;
+        }
         Poll::Ready(Ok(()))
     }
 
@@ -296,6 +302,23 @@ async fn what_is_fed_goes_out_with_one_flush() {
     assert_ready_ok!(session.poll_flush());
     assert_eq!(session.polling.arrived().len(), 50);
     assert_eq!(session.polling.script().flushes, flushes + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_answered_is_done_though_more_goes_out_at_once() {
+    let mut session = Session::polling();
+    session.polling.change(|script| script.posts = true);
+    session.send("answered");
+    assert_pending!(session.poll_flush());
+    session.send("on its way");
+    session.run();
+    assert_eq!(session.polling.arrived(), ["answered".into()]);
+    session.polling.stall(false);
+    session.run();
+    assert_eq!(session.polling.arrived(), ["answered".into(), "on its way".into()]);
+    session.polling.fail(Transport::Polling);
+    session.run();
+    assert_eq!(session.close.unwrap().in_doubt(), ["on its way".into()]);
 }
 
 #[tokio::test(start_paused = true)]
