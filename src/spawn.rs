@@ -12,13 +12,13 @@ use futures::{
     future::Shared,
 };
 
-use crate::{Error, Event, Packet, Socket};
+use crate::{Error, Event, Packet, Socket, State};
 
 pub(crate) fn spawn(socket: Socket) -> (Sender, Receiver) {
     let (to_task, orders) = mpsc::channel(CAPACITY);
     let (events, from_task) = mpsc::channel(CAPACITY);
     let (ended, has_ended) = oneshot::channel();
-    let task = Task { socket, orders: Some(orders), events, refused: None, closing: false, _ended: ended };
+    let task = Task { socket, orders: Some(orders), events, refused: None, closing: false, ended: Some(ended) };
     tokio::spawn(task);
     let sender = Sender { to_task, close_sent: false, has_ended: has_ended.shared() };
     (sender, Receiver { from_task })
@@ -105,7 +105,7 @@ struct Task {
     events: mpsc::Sender<Event>,
     refused: Option<Error>, // that the user does not know of yet
     closing: bool,
-    _ended: oneshot::Sender<()>, // dropped with the task
+    ended: Option<oneshot::Sender<()>>, // dropped with the session's end, whether its events are read or not
 }
 
 impl Future for Task {
@@ -121,6 +121,9 @@ impl Future for Task {
                 let _ = self.socket.poll_flush_unpin(cx); // whether all is out or not: it was driven
                 false
             };
+            if self.socket.state() == State::Closed {
+                self.ended = None;
+            }
             match told {
                 Poll::Ready(None) if ended || !self.closing => return Poll::Ready(()),
                 Poll::Pending | Poll::Ready(None) if !took => return Poll::Pending,
