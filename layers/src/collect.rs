@@ -1,18 +1,20 @@
 //! Reads bodies whole.
 
-use crate::{BoxError, reading::Reading};
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body;
-use http_body_util::Full;
-use pin_project_lite::pin_project;
 use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
 };
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use http_body_util::Full;
+use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
+
+use crate::{BoxError, reading::Reading};
 
 /// Layer that applies [`Collect`], which reads bodies whole, up to a limit.
 ///
@@ -134,10 +136,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::BodyTooLarge;
-    use http::{HeaderMap, StatusCode};
-    use http_body::{Frame, SizeHint};
     use std::{
         collections::VecDeque,
         convert::Infallible,
@@ -148,7 +146,13 @@ mod tests {
         },
         task::Wake,
     };
+
+    use http::{HeaderMap, StatusCode};
+    use http_body::{Frame, SizeHint};
     use tower::{ServiceExt, service_fn};
+
+    use super::*;
+    use crate::BodyTooLarge;
 
     type Step = Result<Frame<Bytes>, fmt::Error>;
 

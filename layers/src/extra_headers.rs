@@ -1,12 +1,13 @@
 //! Puts headers on every request.
 
-use http::{HeaderMap, Request};
 use std::{
     borrow::Cow,
     fmt,
     sync::Arc,
     task::{Context, Poll},
 };
+
+use http::{HeaderMap, Request};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -124,14 +125,16 @@ impl fmt::Debug for Source {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::BoxError;
-    use http::{HeaderValue, Response};
     use std::{
         convert::Infallible,
         sync::atomic::{AtomicU32, Ordering},
     };
+
+    use http::{HeaderValue, Response};
     use tower::{ServiceExt, service_fn};
+
+    use super::*;
+    use crate::BoxError;
 
     async fn headers(req: Request<()>) -> Result<Response<HeaderMap>, Infallible> {
         Ok(Response::new(req.headers().clone()))

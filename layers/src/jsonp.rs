@@ -1,21 +1,23 @@
 //! Sends a body as a form and takes the reply out of a script.
 
-use crate::{BoxError, query::set_query};
-use bytes::Bytes;
-use http::{
-    HeaderValue, Method, Request, Response,
-    header::{CONTENT_LENGTH, CONTENT_TYPE},
-};
-use pin_project_lite::pin_project;
 use std::{
     future::Future,
     pin::Pin,
     str,
     task::{Context, Poll, ready},
 };
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Method, Request, Response,
+    header::{CONTENT_LENGTH, CONTENT_TYPE},
+};
+use pin_project_lite::pin_project;
 use thiserror::Error;
 use tower_layer::Layer;
 use tower_service::Service;
+
+use crate::{BoxError, query::set_query};
 
 /// Layer that applies [`Jsonp`], which talks as a page's `<script>` and `<form>` elements do.
 ///
@@ -202,10 +204,12 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=UTF-8");
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use http::{StatusCode, request};
     use std::convert::Infallible;
+
+    use http::{StatusCode, request};
     use tower::{ServiceExt, service_fn};
+
+    use super::*;
 
     /// What the server got, and what the client made of its reply.
     async fn exchange(

@@ -1,10 +1,5 @@
 //! Reads the body of one response.
 
-use crate::BoxError;
-use bytes::{Bytes, BytesMut};
-use http::Response;
-use http_body::Body;
-use pin_project_lite::pin_project;
 use std::{
     future::Future,
     mem,
@@ -12,8 +7,15 @@ use std::{
     task::{Context, Poll, ready},
     time::Duration,
 };
+
+use bytes::{Bytes, BytesMut};
+use http::Response;
+use http_body::Body;
+use pin_project_lite::pin_project;
 use thiserror::Error;
 use tokio::time::{Sleep, sleep};
+
+use crate::BoxError;
 
 pin_project! {
     /// Future of a response whose body has been read.

@@ -1,17 +1,19 @@
 //! Gives up on a reply that takes too long.
 
-use crate::BoxError;
-use pin_project_lite::pin_project;
 use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
+
+use pin_project_lite::pin_project;
 use thiserror::Error;
 use tokio::time::{Sleep, sleep};
 use tower_layer::Layer;
 use tower_service::Service;
+
+use crate::BoxError;
 
 /// Layer that applies [`RequestTimeout`], which gives up on a reply that takes too long.
 ///
@@ -130,11 +132,13 @@ pub struct RequestTimedOut {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::{convert::Infallible, future};
+
     use tokio::time::Instant;
     use tower::{ServiceExt, service_fn};
     use tower_test::{assert_request_eq, mock};
+
+    use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn a_late_reply_is_an_error() {

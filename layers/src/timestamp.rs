@@ -1,7 +1,5 @@
 //! Makes every URL unique.
 
-use crate::query::set_query;
-use http::Request;
 use std::{
     borrow::Cow,
     collections::hash_map::RandomState,
@@ -12,8 +10,12 @@ use std::{
     },
     task::{Context, Poll},
 };
+
+use http::Request;
 use tower_layer::Layer;
 use tower_service::Service;
+
+use crate::query::set_query;
 
 /// Layer that applies [`Timestamp`], which makes every URL unique, so that no cache answers.
 ///
@@ -113,11 +115,13 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 
 #[cfg(test)]
 mod tests {
+    use std::{collections::HashSet, convert::Infallible, thread};
+
+    use http::Response;
+    use tower::{ServiceBuilder, ServiceExt, service_fn};
+
     use super::*;
     use crate::BoxError;
-    use http::Response;
-    use std::{collections::HashSet, convert::Infallible, thread};
-    use tower::{ServiceBuilder, ServiceExt, service_fn};
 
     async fn query(req: Request<()>) -> Result<Response<String>, Infallible> {
         Ok(Response::new(req.uri().query().unwrap_or_default().to_owned()))
