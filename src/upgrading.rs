@@ -276,7 +276,7 @@ impl<P: Link, W: Link> Sink<Packet> for Upgrading<P, W> {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if self.engine.buffered() >= FEED {
+        if self.engine.buffered() >= FEED || !self.engine.has_room() {
             self.as_mut().drive(Half::Writer, cx); // less than this is left to gather, and goes out as one
         }
         if self.engine.is_closing() {
