@@ -154,24 +154,26 @@ impl<P: Link, W: Link> Upgrading<P, W> {
     fn drive_write(mut self: Pin<&mut Self>, now: Instant, cx: &mut Context<'_>) -> bool {
         let mut moved = self.as_mut().drive_flush(cx); // what is done counts as done before more goes out
         let mut this = self.as_mut().project();
-        while let Some((packet, via)) = this.engine.next_transmit() {
-            let Some(mut link) = pick(this.polling.as_mut(), this.websocket.as_mut(), via) else { break };
-            if !has_room(&link, packet) {
-                break; // it goes after the next flush
+        for via in [Transport::WebSocket, Transport::Polling] {
+            let Some(mut link) = pick(this.polling.as_mut(), this.websocket.as_mut(), via) else { continue };
+            while let Some(packet) = this.engine.next_transmit(via) {
+                if !has_room(&link, packet) {
+                    break; // it goes after the next flush
+                }
+                let sent = match link.poll_ready_unpin(cx) {
+                    Poll::Pending => break,
+                    Poll::Ready(Ok(())) => this.engine.poll_transmit(via, now).map_or(Ok(()), |packet| {
+                        trace!(%via, packet = packet.kind(), bytes = packet.data_len(), "sent");
+                        link.start_send_unpin(packet)
+                    }),
+                    Poll::Ready(Err(error)) => Err(error),
+                };
+                match sent {
+                    Ok(()) => this.unflushed.set(via, true),
+                    Err(error) => fail(this.engine, error, via),
+                }
+                moved = true;
             }
-            let sent = match link.poll_ready_unpin(cx) {
-                Poll::Pending => break,
-                Poll::Ready(Ok(())) => this.engine.poll_transmit(now).map_or(Ok(()), |packet| {
-                    trace!(%via, packet = packet.kind(), bytes = packet.data_len(), "sent");
-                    link.start_send_unpin(packet)
-                }),
-                Poll::Ready(Err(error)) => Err(error),
-            };
-            match sent {
-                Ok(()) => this.unflushed.set(via, true),
-                Err(error) => fail(this.engine, error, via),
-            }
-            moved = true;
         }
         moved |= self.as_mut().drive_flush(cx);
         let mut this = self.project();

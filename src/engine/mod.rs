@@ -200,21 +200,22 @@ impl Engine {
 
 // What follows.
 impl Engine {
-    /// The next packet to be written, and where; it stays until [`poll_transmit`](Self::poll_transmit) takes it.
-    pub(crate) fn next_transmit(&self) -> Option<(&Packet, Transport)> {
-        if let Some(probe) = self.trial.as_ref().and_then(Trial::next_transmit) {
-            return Some((probe, Transport::WebSocket));
+    /// The next packet to be written there; it stays until [`poll_transmit`](Self::poll_transmit) takes it. A transport
+    /// on trial and the current one are asked apart: neither waits for the other to be ready.
+    pub(crate) fn next_transmit(&self, via: Transport) -> Option<&Packet> {
+        if via != self.current {
+            return self.trial.as_ref().and_then(Trial::next_transmit);
         }
         if self.heartbeat.is_none() || self.state == State::Closed || self.wants_silence() {
             return None; // while polling falls silent, what is queued waits for the WebSocket
         }
         let packet = if self.upgrade_due { Some(&Packet::Upgrade) } else { self.control.as_ref() };
-        packet.or_else(|| self.outbox.front()).map(|packet| (packet, self.current))
+        packet.or_else(|| self.outbox.front())
     }
 
     /// Takes the packet that [`next_transmit`](Self::next_transmit) told of.
-    pub(crate) fn poll_transmit(&mut self, now: Instant) -> Option<Packet> {
-        let (packet, via) = self.next_transmit()?;
+    pub(crate) fn poll_transmit(&mut self, via: Transport, now: Instant) -> Option<Packet> {
+        let packet = self.next_transmit(via)?;
         if via != self.current {
             let packet = packet.clone();
             self.trial.as_mut()?.handle_transmit();

@@ -30,7 +30,7 @@ impl Engine {
     pub(crate) fn wants_close(&self) -> bool {
         self.state == State::Closing
             && self.heartbeat.is_some()
-            && self.next_transmit().is_none()
+            && self.next_transmit(self.current).is_none()
             && self.writing_since.is_none()
             && !self.wants_silence()
     }

@@ -58,8 +58,10 @@ impl Session {
     /// All that goes out now.
     fn transmit(&mut self) -> Vec<(Packet, Transport)> {
         let mut sent = Vec::new();
-        while let Some((_, via)) = self.engine.next_transmit() {
-            sent.push((self.engine.poll_transmit(self.now).unwrap(), via));
+        for via in [WebSocket, Polling] {
+            while let Some(packet) = self.engine.poll_transmit(via, self.now) {
+                sent.push((packet, via));
+            }
         }
         sent
     }
@@ -836,7 +838,7 @@ impl World {
         if engine.state() == State::Closed {
             assert!(engine.has_told_close());
             assert_eq!(engine.poll_timeout(), None);
-            assert!(engine.next_transmit().is_none());
+            assert!([WebSocket, Polling].iter().all(|&via| engine.next_transmit(via).is_none()));
         } else {
             assert!(engine.poll_timeout().is_some(), "without a deadline a state can last for ever");
         }
