@@ -134,6 +134,18 @@ impl Error {
         }
     }
 
+    /// The same, had it happened at another stage.
+    pub(crate) fn at(mut self, now: Stage) -> Self {
+        if let Error::Transport { stage, .. }
+        | Error::Status { stage, .. }
+        | Error::Timeout { stage, .. }
+        | Error::Ended { stage, .. } = &mut self
+        {
+            *stage = now;
+        }
+        self
+    }
+
     pub(crate) fn transport_failed(transport: Transport, stage: Stage, source: impl Into<BoxError>) -> Self {
         Error::Transport { transport, stage, source: Arc::from(source.into()) }
     }

@@ -145,7 +145,7 @@ impl Engine {
     /// A transport failed.
     pub(crate) fn handle_error(&mut self, error: Error, via: Transport) {
         if via != self.current {
-            return self.fail_trial(error);
+            return self.fail_trial(error.at(Stage::Upgrading)); // whether it read or wrote there
         }
         let reason = match error {
             Error::Decode { .. } | Error::Protocol { .. } => CloseReason::ParseError,
