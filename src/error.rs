@@ -134,6 +134,11 @@ impl Error {
         }
     }
 
+    /// Whether the server speaks no such version of the protocol, and says so.
+    pub(crate) fn refuses_version(&self) -> bool {
+        self.code().is_some_and(|code| code.code == ServerCode::UNSUPPORTED_PROTOCOL)
+    }
+
     /// The same, had it happened at another stage.
     pub(crate) fn at(mut self, now: Stage) -> Self {
         if let Error::Transport { stage, .. }

@@ -161,7 +161,9 @@ impl Engine {
         }
         match self.state {
             State::Opening => {
-                self.fail(CloseReason::TransportClose, Error::Ended { transport: via, stage: Stage::Opening });
+                let error = Error::Ended { transport: via, stage: Stage::Opening };
+                self.inbox.push(Event::Error(error.clone()));
+                self.finish(CloseReason::TransportClose, Some(error), frame);
             }
             State::Open => self.finish(CloseReason::TransportClose, None, frame),
             State::Closing | State::Closed => self.finish(CloseReason::ForcedClose, None, frame),

@@ -8,7 +8,7 @@ use tower::{Service, ServiceExt};
 
 use super::call::{Call, Polling, Session, decode};
 use crate::{
-    BoxError, Error, Packet, Protocol, ServerCode, Transport,
+    BoxError, Error, Packet, Protocol, Transport,
     codec::{Codec, Payload},
 };
 
@@ -21,14 +21,14 @@ where
 {
     let wanted = polling.protocol;
     let first = match polling.clone().oneshot(Call::Poll).await {
-        Err(error) if wanted == Protocol::Auto && refuses_version(&error) => {
+        Err(error) if wanted == Protocol::Auto && error.refuses_version() => {
             polling.protocol = Protocol::V3;
             polling.clone().oneshot(Call::Poll).await
         }
         first => first,
     };
     let payload = match first {
-        Err(error) if refuses_version(&error) => return Err(Error::UnsupportedProtocol),
+        Err(error) if error.refuses_version() => return Err(Error::UnsupportedProtocol),
         first => first?,
     };
     let mut codec = payload.codec();
@@ -52,7 +52,7 @@ where
     S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError> + Clone,
 {
     match polling.clone().oneshot(Call::Poll).await {
-        Err(error) if refuses_version(&error) => Err(Error::UnsupportedProtocol),
+        Err(error) if error.refuses_version() => Err(Error::UnsupportedProtocol),
         Err(error) => Err(error),
         Ok(payload) => {
             polling.session = session(&payload)?;
@@ -97,10 +97,6 @@ where
     if !matches!(tokio::time::timeout(GOODBYE, goodbye).await, Ok(Ok(_))) {
         tracing::debug!(transport = %Transport::Polling, "a spare session was not closed");
     }
-}
-
-fn refuses_version(error: &Error) -> bool {
-    error.code().is_some_and(|code| code.code == ServerCode::UNSUPPORTED_PROTOCOL)
 }
 
 /// How long a session that nobody wants may take to end.

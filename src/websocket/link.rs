@@ -8,10 +8,10 @@ use futures::{Sink, SinkExt, Stream, StreamExt, future::BoxFuture};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{self, Message, error::ProtocolError},
+    tungstenite::{self, Message},
 };
 
-use super::opening::{Opened, codec, failed};
+use super::opening::{Opened, codec, failed, is_end};
 use crate::{CloseFrame, Data, Error, Packet, Protocol, Stage, Text, Transport, codec::Codec, link::Link};
 
 /// Packets over a WebSocket, one a message.
@@ -43,8 +43,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
         if let Some(opening) = &mut self.opening {
             let opened = ready!(opening.as_mut().poll(cx));
             self.opening = None;
-            let Opened { socket, codec, first } = opened?;
-            (self.codec, self.first) = (codec, first);
+            let Opened { socket, codec, first, frame } = opened?;
+            (self.codec, self.first, self.frame) = (codec, first, frame);
             self.socket = Some(socket);
         }
         let ended = Error::Ended { transport: Transport::WebSocket, stage: Stage::Opening };
@@ -84,12 +84,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<T> {
                 Some(Ok(Message::Binary(bytes))) => self.decode(bytes.into()),
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
                 Some(Ok(Message::Close(frame))) => {
-                    self.frame = frame.map(|frame| CloseFrame { code: frame.code.into(), text: frame.reason.into() });
+                    self.frame = frame.map(CloseFrame::from);
                     self.ended = true;
                     continue;
                 }
-                // Many servers just drop the connection; browsers call that an abnormal close, not an error.
-                None | Some(Err(tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => {
+                None => {
+                    self.ended = true;
+                    continue;
+                }
+                Some(Err(error)) if is_end(&error) => {
                     self.ended = true;
                     continue;
                 }
@@ -139,6 +142,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link for WebSocket<T> {
 
     fn close_frame(&self) -> Option<CloseFrame> {
         self.frame.clone()
+    }
+}
+
+impl From<tungstenite::protocol::CloseFrame> for CloseFrame {
+    fn from(frame: tungstenite::protocol::CloseFrame) -> Self {
+        Self { code: frame.code.into(), text: frame.reason.into() }
     }
 }
 

@@ -7,13 +7,13 @@ use futures::StreamExt;
 use http::{Request, Response};
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{self, Message},
+    tungstenite::{self, Message, error::ProtocolError},
 };
 use tower::Service;
 
 use super::{Io, upgrade::Upgrade};
 use crate::{
-    BoxError, Error, Handshake, Packet, Protocol, Stage, Transport,
+    BoxError, CloseFrame, Error, Handshake, Packet, Protocol, Stage, Transport,
     codec::{Codec, DecodeError},
     polling::{Polling, ask_protocol},
 };
@@ -23,6 +23,7 @@ pub(crate) struct Opened<T> {
     pub(super) socket: WebSocketStream<T>,
     pub(super) codec: Codec,
     pub(super) first: Option<Packet>,
+    pub(super) frame: Option<CloseFrame>, // if that is what came first
 }
 
 /// Opens a WebSocket beside polling.
@@ -32,7 +33,7 @@ where
 {
     let codec = codec(handshake.protocol, upgrade.base64);
     let socket = upgrade.connect(handshake.protocol, Some(&handshake.sid)).await?;
-    Ok(Opened { socket, codec, first: None })
+    Ok(Opened { socket, codec, first: None, frame: None })
 }
 
 /// Opens a session on a WebSocket alone.
@@ -50,35 +51,85 @@ where
     S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError> + Clone,
 {
     let base64 = upgrade.base64;
-    let mut socket = upgrade.connect(wanted, None).await?;
-    let first = match tokio::time::timeout(patience, socket.next()).await {
-        Ok(Some(Err(tungstenite::Error::Protocol(_)))) | Err(_) => {
-            if let Err(error @ Error::UnsupportedProtocol) = ask_protocol(polling.clone()).await {
+    let (mut socket, wanted) = connect(upgrade, wanted).await?;
+    let first = match tokio::time::timeout(patience, next(&mut socket)).await {
+        Ok(first) if !is_garbage(&first) => first,
+        odd => {
+            if let Some(Err(error @ Error::UnsupportedProtocol)) = ask(polling.clone(), patience).await {
                 return Err(error);
             }
-            socket.next().await
+            match odd {
+                Ok(garbage) => garbage,
+                Err(_) => next(&mut socket).await,
+            }
         }
-        Ok(first) => first,
     };
     let mut first = match first {
         Some(Ok(Message::Text(text))) => codec(wanted, base64)
             .decode_frame(crate::Text::from(text).into())
             .map_err(|error| Error::decode(Transport::WebSocket, error))?,
         Some(Ok(Message::Binary(bytes))) => bytes.into(),
-        Some(Err(error)) => return Err(failed(Stage::Opening, error)),
-        _ => return Err(Error::Ended { transport: Transport::WebSocket, stage: Stage::Opening }),
+        Some(Ok(Message::Close(Some(frame)))) => {
+            return Ok(Opened { socket, codec: codec(wanted, base64), first: None, frame: Some(frame.into()) });
+        }
+        Some(Err(error)) if !is_end(&error) => return Err(failed(Stage::Opening, error)),
+        _ => return Ok(Opened { socket, codec: codec(wanted, base64), first: None, frame: None }),
     };
     let mut protocol = wanted;
     if let Packet::Open(handshake) = &mut first {
         protocol = match wanted {
             // Only servers of protocol 4 tell their limit to who asks for it.
             Protocol::Auto if handshake.max_payload.is_some() => Protocol::V4,
-            Protocol::Auto => ask_protocol(polling).await.unwrap_or(Protocol::Auto),
+            Protocol::Auto => ask(polling, patience).await.and_then(Result::ok).unwrap_or(Protocol::Auto),
             wanted => wanted,
         };
         handshake.protocol = protocol;
     }
-    Ok(Opened { socket, codec: codec(protocol, base64), first: Some(first) })
+    Ok(Opened { socket, codec: codec(protocol, base64), first: Some(first), frame: None })
+}
+
+/// Asks for a WebSocket, once more if the server refuses the version and there is another; gives which is asked for.
+async fn connect<S>(upgrade: Upgrade<S>, wanted: Protocol) -> Result<(WebSocketStream<Io>, Protocol), Error>
+where
+    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError> + Clone,
+{
+    let (connected, asked) = match upgrade.clone().connect(wanted, None).await {
+        Err(error) if wanted == Protocol::Auto && error.refuses_version() => {
+            (upgrade.connect(Protocol::V3, None).await, Protocol::V3)
+        }
+        connected => (connected, wanted),
+    };
+    match connected {
+        Err(error) if error.refuses_version() => Err(Error::UnsupportedProtocol),
+        connected => Ok((connected?, asked)),
+    }
+}
+
+/// Asks by polling which protocol it is, unless there is no answer for a while: the WebSocket may work all the same.
+async fn ask<S>(polling: Polling<S>, patience: Duration) -> Option<Result<Protocol, Error>>
+where
+    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError> + Clone,
+{
+    tokio::time::timeout(patience / 2, ask_protocol(polling)).await.ok()
+}
+
+/// The next message that is not the WebSocket's own; those are answered on the way.
+async fn next(socket: &mut WebSocketStream<Io>) -> Option<Result<Message, tungstenite::Error>> {
+    loop {
+        match socket.next().await {
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+            message => return message,
+        }
+    }
+}
+
+fn is_garbage(first: &Option<Result<Message, tungstenite::Error>>) -> bool {
+    matches!(first, Some(Err(error @ tungstenite::Error::Protocol(_))) if !is_end(error))
+}
+
+/// Many servers just drop the connection; browsers call that an abnormal close, not an error.
+pub(super) fn is_end(error: &tungstenite::Error) -> bool {
+    matches!(error, tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))
 }
 
 /// Protocol 4 hands on binary as it is, which is what to do while the protocol is not known.

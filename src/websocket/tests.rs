@@ -17,7 +17,7 @@ async fn pair(codec: Codec) -> (WebSocket<DuplexStream>, WebSocketStream<DuplexS
     let (ours, theirs) = tokio::io::duplex(64 << 10);
     let socket = WebSocketStream::from_raw_socket(ours, Role::Client, Some(upgrade::config(1000))).await;
     let server = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
-    (WebSocket::new(async move { Ok(Opened { socket, codec, first: None }) }), server)
+    (WebSocket::new(async move { Ok(Opened { socket, codec, first: None, frame: None }) }), server)
 }
 
 async fn received(websocket: &mut WebSocket<DuplexStream>) -> Packet {
