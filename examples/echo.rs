@@ -9,7 +9,7 @@
 use std::{env, error::Error, sync::Arc};
 
 use bytes::Bytes;
-use engineio_client::{Client, Data, Event, Packet};
+use engineio_client::{Client, Data, Event, Packet, Transport};
 use engineioxide::{DisconnectReason, Socket, Str, handler::EngineIoHandler, service::EngineIoService};
 use futures::{SinkExt, StreamExt};
 use hyper::server::conn::http1;
@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         match event {
             Event::Open(handshake) => {
                 println!("open: session {} by {}", handshake.sid, socket.transport());
-                if handshake.upgrades.is_empty() {
+                if !handshake.offers(Transport::WebSocket) {
                     socket.send("hello".into()).await?;
                 }
             }

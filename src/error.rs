@@ -72,7 +72,7 @@ pub enum Error {
         source: Arc<DecodeError>,
     },
     /// The server sent a packet that has no place here.
-    #[error("the server broke the protocol with a packet by the {transport} transport: {packet:?}")]
+    #[error("the server broke the protocol with a packet by the {transport} transport: {}", .packet.kind())]
     Protocol {
         /// The transport it came by.
         transport: Transport,

@@ -31,6 +31,11 @@ pub(crate) trait Link: Stream<Item = Result<Packet, Error>> + Sink<Packet, Error
     /// The protocol came out after the session was open.
     fn set_protocol(self: Pin<&mut Self>, _protocol: Protocol) {}
 
+    /// How many bytes it has written, as far as it can tell.
+    fn written(&self) -> u64 {
+        0
+    }
+
     /// What the server said as it ended the stream.
     fn close_frame(&self) -> Option<CloseFrame> {
         None

@@ -95,7 +95,7 @@ impl Socket {
 
     /// How many packets were sent that no transport is done with.
     pub fn queued(&self) -> usize {
-        self.session.engine().buffered()
+        self.session.engine().queued()
     }
 
     /// What the session has carried so far.

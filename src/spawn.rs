@@ -1,8 +1,14 @@
 //! A session with a task of its own.
 
 use std::{
+    collections::VecDeque,
     future::Future,
+    mem,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
 };
 
@@ -10,18 +16,29 @@ use futures::{
     FutureExt, Sink, SinkExt, Stream, StreamExt,
     channel::{mpsc, oneshot},
     future::Shared,
+    task::AtomicWaker,
 };
 
 use crate::{Error, Event, Packet, Socket, State};
 
 pub(crate) fn spawn(socket: Socket) -> (Sender, Receiver) {
-    let (to_task, orders) = mpsc::channel(CAPACITY);
+    let (to_task, packets) = mpsc::channel(CAPACITY);
     let (events, from_task) = mpsc::channel(CAPACITY);
     let (ended, has_ended) = oneshot::channel();
-    let task = Task { socket, orders: Some(orders), events, refused: None, closing: false, ended: Some(ended) };
-    tokio::spawn(task);
-    let sender = Sender { to_task, close_sent: false, has_ended: has_ended.shared() };
-    (sender, Receiver { from_task })
+    let close = Arc::new(Signal::default());
+    tokio::spawn(Task {
+        socket,
+        packets: Some(packets),
+        unsent: Vec::new(),
+        events,
+        event: None,
+        refused: VecDeque::new(),
+        close: Arc::clone(&close),
+        closing: false,
+        ended: Some(ended),
+    });
+    let sender = Sender { to_task, close: Arc::clone(&close), closing: false, has_ended: has_ended.shared() };
+    (sender, Receiver { from_task, close })
 }
 
 /// The sending end of a [spawned](Socket::spawn) socket: a [`Sink`] of packets, to be cloned at will.
@@ -35,8 +52,9 @@ pub(crate) fn spawn(socket: Socket) -> (Sender, Receiver) {
 /// Dropping a `send` future before it is done may lose its packet; dropping a `close` future does not undo it.
 #[derive(Clone, Debug)]
 pub struct Sender {
-    to_task: mpsc::Sender<Order>,
-    close_sent: bool,
+    to_task: mpsc::Sender<Packet>,
+    close: Arc<Signal>,
+    closing: bool,
     has_ended: Shared<oneshot::Receiver<()>>,
 }
 
@@ -44,7 +62,7 @@ impl Sink<Packet> for Sender {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if self.close_sent {
+        if self.closing {
             return Poll::Ready(Err(Error::Closed));
         }
         self.to_task.poll_ready(cx).map_err(|_| Error::Closed)
@@ -54,7 +72,7 @@ impl Sink<Packet> for Sender {
         if !matches!(packet, Packet::Message(_)) {
             return Err(Error::NotAMessage);
         }
-        self.to_task.start_send(Order::Send(packet)).map_err(|_| Error::Closed)
+        self.to_task.start_send(packet).map_err(|_| Error::Closed)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -62,13 +80,8 @@ impl Sink<Packet> for Sender {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if !self.close_sent {
-            let room = ready!(self.to_task.poll_ready(cx));
-            // A task that is gone has closed the session.
-            if room.and_then(|()| self.to_task.start_send(Order::Close)).is_ok() {
-                self.close_sent = true;
-            }
-        }
+        self.closing = true;
+        self.close.raise();
         self.has_ended.poll_unpin(cx).map(|_| Ok(()))
     }
 }
@@ -82,6 +95,7 @@ impl Sink<Packet> for Sender {
 #[derive(Debug)]
 pub struct Receiver {
     from_task: mpsc::Receiver<Event>,
+    close: Arc<Signal>,
 }
 
 impl Stream for Receiver {
@@ -92,18 +106,40 @@ impl Stream for Receiver {
     }
 }
 
-#[derive(Debug)]
-enum Order {
-    Send(Packet),
-    Close,
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.close.raise();
+    }
 }
 
-/// Carries orders to the socket and its events back, until it has ended.
+/// Tells the task to close the session, past whatever is queued.
+#[derive(Debug, Default)]
+struct Signal {
+    raised: AtomicBool,
+    task: AtomicWaker,
+}
+
+impl Signal {
+    fn raise(&self) {
+        self.raised.store(true, Ordering::Release);
+        self.task.wake();
+    }
+
+    fn is_raised(&self, cx: &Context<'_>) -> bool {
+        self.task.register(cx.waker());
+        self.raised.load(Ordering::Acquire)
+    }
+}
+
+/// Carries packets to the socket and its events back, until it has ended.
 struct Task {
     socket: Socket,
-    orders: Option<mpsc::Receiver<Order>>, // none once every sender is gone
+    packets: Option<mpsc::Receiver<Packet>>, // none once there will be no more
+    unsent: Vec<Packet>,                     // what came when the socket took nothing any more
     events: mpsc::Sender<Event>,
-    refused: Option<Error>, // that the user does not know of yet
+    event: Option<Event>,     // that waits for room
+    refused: VecDeque<Error>, // what the socket did not take, and the user does not know of yet
+    close: Arc<Signal>,
     closing: bool,
     ended: Option<oneshot::Sender<()>>, // dropped with the session's end, whether its events are read or not
 }
@@ -112,21 +148,24 @@ impl Future for Task {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.close.is_raised(cx) {
+            self.begin_to_close();
+        }
         for _ in 0..CAPACITY {
             let told = self.poll_events(cx);
-            let took = self.poll_orders(cx);
-            let ended = if self.closing {
-                self.socket.poll_close_unpin(cx).is_ready()
+            let took = self.poll_packets(cx);
+            if self.closing && self.packets.is_none() {
+                let _ = self.socket.poll_close_unpin(cx);
             } else {
                 let _ = self.socket.poll_flush_unpin(cx); // whether all is out or not: it was driven
-                false
-            };
+            }
             if self.socket.state() == State::Closed {
+                self.begin_to_close();
                 self.ended = None;
             }
             match told {
-                Poll::Ready(None) if ended || !self.closing => return Poll::Ready(()),
-                Poll::Pending | Poll::Ready(None) if !took => return Poll::Pending,
+                Poll::Ready(None) if self.ended.is_none() => return Poll::Ready(()),
+                Poll::Ready(None) | Poll::Pending if !took => return Poll::Pending,
                 _ => {}
             }
         }
@@ -136,56 +175,58 @@ impl Future for Task {
 }
 
 impl Task {
-    /// Hands an event to the user. Ready with nothing when there will be no more, or nobody is there to hear.
+    /// No more packets are let in; those that are in still go out.
+    fn begin_to_close(&mut self) {
+        if !mem::replace(&mut self.closing, true) {
+            self.packets.as_mut().map(mpsc::Receiver::close);
+        }
+    }
+
+    /// Hands an event to the user. Ready with nothing when there will be no more.
     fn poll_events(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
-        if ready!(self.events.poll_ready(cx)).is_err() {
-            self.closing = true;
-            return Poll::Ready(None);
+        if self.event.is_none() {
+            self.event = match self.refused.pop_front() {
+                Some(error) => Some(Event::Error(error)),
+                None => ready!(self.socket.poll_next_unpin(cx)),
+            };
         }
-        let mut event = match self.refused.take() {
-            Some(error) => Event::Error(error),
-            None => match ready!(self.socket.poll_next_unpin(cx)) {
-                Some(event) => event,
-                None => return Poll::Ready(None),
-            },
-        };
-        if let Event::Close(close) = &mut event {
-            close.unsent.extend(self.left_over());
+        match &mut self.event {
+            None => return Poll::Ready(None),
+            Some(Event::Close(_)) if self.packets.is_some() => {
+                self.begin_to_close();
+                return Poll::Pending; // what is on its way in is given back, too
+            }
+            Some(Event::Close(close)) => close.unsent.append(&mut self.unsent),
+            Some(_) => {}
         }
-        let _ = self.events.start_send(event); // fails only if nobody is there to hear
+        let room = ready!(self.events.poll_ready(cx));
+        if let (Ok(()), Some(event)) = (room, self.event.take()) {
+            let _ = self.events.start_send(event); // fails only if nobody is there to hear
+        }
         Poll::Ready(Some(()))
     }
 
-    /// Takes an order from the user.
-    fn poll_orders(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(orders) = self.orders.as_mut().filter(|_| !self.closing && self.refused.is_none()) else {
-            return false;
-        };
-        if !matches!(self.socket.poll_ready_unpin(cx), Poll::Ready(Ok(()))) {
-            return false;
-        }
-        match orders.poll_next_unpin(cx) {
-            Poll::Ready(Some(Order::Send(packet))) => self.refused = self.socket.start_send_unpin(packet).err(),
-            Poll::Ready(Some(Order::Close)) => self.closing = true,
-            Poll::Ready(None) => self.orders = None,
-            Poll::Pending => return false,
-        }
-        true
-    }
-
-    /// What the user sent and the session never saw.
-    fn left_over(&mut self) -> Vec<Packet> {
-        let Some(mut orders) = self.orders.take() else { return Vec::new() };
-        orders.close();
-        let mut packets = Vec::new();
-        while let Some(Some(order)) = orders.next().now_or_never() {
-            if let Order::Send(packet) = order {
-                packets.push(packet);
+    /// Takes packets from the user: as many as there are and the socket has room for, so that they go out together.
+    fn poll_packets(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut took = false;
+        while let Some(packets) = &mut self.packets {
+            let has_room = self.closing || self.refused.is_empty() && self.socket.poll_ready_unpin(cx).is_ready();
+            if !has_room {
+                break;
             }
+            match packets.poll_next_unpin(cx) {
+                Poll::Pending => break,
+                Poll::Ready(None) => self.packets = None,
+                Poll::Ready(Some(packet)) if matches!(self.socket.state(), State::Opening | State::Open) => {
+                    self.refused.extend(self.socket.start_send_unpin(packet).err());
+                }
+                Poll::Ready(Some(packet)) => self.unsent.push(packet),
+            }
+            took = true;
         }
-        packets
+        took
     }
 }
 
-/// How many packets, and how many events, wait between the user and the task.
+/// How many packets, and how many events, wait between the user and the task, beside those that the socket queues.
 const CAPACITY: usize = 64;

@@ -37,6 +37,8 @@ pin_project! {
         engine: Engine,
         open_trial: Option<OpenTrial<W>>,
         unflushed: Unflushed,
+        written: u64, // bytes, by the WebSocket
+        started: bool,
         wakers: Arc<Wakers>,
         span: Span, // of the session, once it has an ID
     }
@@ -80,6 +82,8 @@ impl<P: Link, W: Link> Upgrading<P, W> {
             engine: Engine::new(settings, now),
             open_trial,
             unflushed: Unflushed::default(),
+            written: 0,
+            started: false,
             wakers: Arc::default(),
             span: Span::none(),
         }
@@ -106,11 +110,14 @@ impl<P: Link, W: Link> Upgrading<P, W> {
             // When nothing moves, every part is pending and holds our waker. A failure is told to the engine, which
             // turns it into events.
             let now = now();
+            self.as_mut().start(now);
             let read = self.as_mut().drive_read(now, cx);
-            let fired = self.as_mut().drive_timer(now, !read, cx);
+            let flushed = self.as_mut().drive_flush(now, cx);
+            let caught_up = !read && !flushed;
+            let fired = self.as_mut().drive_timer(now, caught_up, cx);
             let wrote = self.as_mut().drive_write(now, cx);
             let switched = self.as_mut().drive_switch();
-            if !(read || fired || wrote || switched) {
+            if caught_up && !(fired || wrote || switched) {
                 if round > 0 {
                     self.wakers.wake_other(half);
                 }
@@ -118,6 +125,14 @@ impl<P: Link, W: Link> Upgrading<P, W> {
             }
         }
         waker.wake(); // a peer this fast gets its next turn after others had theirs
+    }
+
+    /// Has the engine's clock begin with the first turn, before which nothing was sent.
+    fn start(self: Pin<&mut Self>, now: Instant) {
+        let this = self.project();
+        if !std::mem::replace(this.started, true) {
+            this.engine.handle_start(now);
+        }
     }
 
     /// Reads what has come.
@@ -152,7 +167,7 @@ impl<P: Link, W: Link> Upgrading<P, W> {
 
     /// Writes what may be written.
     fn drive_write(mut self: Pin<&mut Self>, now: Instant, cx: &mut Context<'_>) -> bool {
-        let mut moved = self.as_mut().drive_flush(cx); // what is done counts as done before more goes out
+        let mut moved = false;
         let mut this = self.as_mut().project();
         for via in [Transport::WebSocket, Transport::Polling] {
             let Some(mut link) = pick(this.polling.as_mut(), this.websocket.as_mut(), via) else { continue };
@@ -175,7 +190,7 @@ impl<P: Link, W: Link> Upgrading<P, W> {
                 moved = true;
             }
         }
-        moved |= self.as_mut().drive_flush(cx);
+        moved |= self.as_mut().drive_flush(now, cx);
         let mut this = self.project();
         if this.engine.wants_close() {
             let via = this.engine.transport();
@@ -190,7 +205,7 @@ impl<P: Link, W: Link> Upgrading<P, W> {
     }
 
     /// Has the transports finish what they were handed.
-    fn drive_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
+    fn drive_flush(self: Pin<&mut Self>, now: Instant, cx: &mut Context<'_>) -> bool {
         let mut this = self.project();
         let mut moved = false;
         for via in [Transport::Polling, Transport::WebSocket] {
@@ -198,7 +213,12 @@ impl<P: Link, W: Link> Upgrading<P, W> {
             if !this.unflushed.get(via) {
                 continue;
             }
-            if let Poll::Ready(flushed) = link.poll_flush_unpin(cx) {
+            let flushed = link.poll_flush_unpin(cx);
+            let written = written(&link);
+            if std::mem::replace(this.written, written) != written {
+                this.engine.handle_progress(now);
+            }
+            if let Poll::Ready(flushed) = flushed {
                 this.unflushed.set(via, false);
                 match flushed {
                     Ok(()) if via == this.engine.transport() => this.engine.handle_flushed(),
@@ -246,12 +266,7 @@ impl<P: Link, W: Link> Upgrading<P, W> {
                 this.websocket.set(None);
                 this.unflushed.websocket = false;
             }
-            Transport::Polling => {}
-            Transport::WebSocket => {
-                if let Some(websocket) = this.websocket.as_pin_mut() {
-                    websocket.set_protocol(this.engine.protocol());
-                }
-            }
+            _ => {}
         }
         false
     }
@@ -261,9 +276,7 @@ impl<P: Link, W: Link> Stream for Upgrading<P, W> {
     type Item = Event;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        if let Some(event) = self.as_mut().project().engine.poll_event() {
-            return Poll::Ready(Some(event));
-        }
+        // Also while events wait: who takes them one by one is no reason to let a heartbeat go unanswered.
         if !self.engine.is_ended() {
             self.as_mut().drive(Half::Reader, cx);
         }
@@ -278,7 +291,7 @@ impl<P: Link, W: Link> Sink<Packet> for Upgrading<P, W> {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if self.engine.buffered() >= FEED || !self.engine.has_room() {
+        if self.engine.queued() >= FEED || !self.engine.has_room() {
             self.as_mut().drive(Half::Writer, cx); // less than this is left to gather, and goes out as one
         }
         if self.engine.is_closing() {
@@ -291,7 +304,13 @@ impl<P: Link, W: Link> Sink<Packet> for Upgrading<P, W> {
     }
 
     fn start_send(self: Pin<&mut Self>, packet: Packet) -> Result<(), Error> {
-        self.project().engine.send(packet)
+        let this = self.project();
+        let events = this.engine.events();
+        let sent = this.engine.send(packet);
+        if this.engine.events() > events {
+            this.wakers.wake_other(Half::Writer);
+        }
+        sent
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -306,7 +325,10 @@ impl<P: Link, W: Link> Sink<Packet> for Upgrading<P, W> {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.as_mut().project().engine.close(now());
+        if !self.engine.is_closing() {
+            self.as_mut().project().engine.close(now());
+            self.wakers.wake_other(Half::Writer); // there may be news for the reader
+        }
         self.as_mut().drive(Half::Writer, cx);
         if self.engine.state() == State::Closed { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
@@ -355,6 +377,13 @@ fn has_room<P: Link, W: Link>(link: &Picked<'_, P, W>, packet: &Packet) -> bool 
     }
 }
 
+fn written<P: Link, W: Link>(link: &Picked<'_, P, W>) -> u64 {
+    match link {
+        Either::Left(polling) => polling.written(),
+        Either::Right(websocket) => websocket.written(),
+    }
+}
+
 /// Reads from one transport until it has nothing more, or enough for a turn.
 fn read<L: Link>(
     engine: &mut Engine,
@@ -365,20 +394,26 @@ fn read<L: Link>(
 ) -> bool {
     let mut moved = false;
     for _ in 0..PACKETS {
-        if !engine.wants_read() {
+        let on_trial = via != engine.transport(); // what comes there needs no room
+        if !engine.wants_read() && !(on_trial && engine.wants_trial()) {
             break;
         }
         link.as_mut().set_paused(!engine.wants_poll());
+        link.as_mut().set_protocol(engine.protocol());
         match link.as_mut().poll_next(cx) {
             Poll::Pending => break,
             Poll::Ready(Some(Ok(packet))) => {
                 trace!(%via, packet = packet.kind(), bytes = packet.data_len(), "received");
                 engine.handle_packet(packet, via, now);
             }
-            Poll::Ready(Some(Err(error))) => fail(engine, error, via),
+            Poll::Ready(Some(Err(error))) => {
+                fail(engine, error, via);
+                return true;
+            }
             Poll::Ready(None) => {
                 debug!(%via, "ended by the server");
                 engine.handle_end(via, link.close_frame());
+                return true;
             }
         }
         moved = true;

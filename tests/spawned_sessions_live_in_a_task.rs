@@ -117,6 +117,29 @@ async fn dropping_the_receiver_closes_the_session_and_dropping_senders_does_not(
 }
 
 #[tokio::test]
+async fn dropping_the_receiver_of_an_idle_session_is_noticed() {
+    let mut server = Reference::start(6, json!({ "pingInterval": 300_000 })).await;
+    let (_sender, mut events) = spawned(&server).await;
+    let upgrade = next(&mut events, |event| matches!(event, Event::Upgrade(_)).then_some(()));
+    upgrade.await.expect("the session goes on");
+    drop(events);
+    assert_eq!(server.event("close").await["reason"], "transport close");
+}
+
+#[tokio::test]
+async fn closing_passes_what_was_refused_while_nobody_reads() {
+    let mut server = Reference::start(6, json!({ "maxHttpBufferSize": 1000 })).await;
+    let (mut sender, mut events) = spawned(&server).await;
+    server.command(json!({ "do": "burst", "count": 200 })).await; // more than the channel of events holds
+    sender.send("x".repeat(2000).into()).await.unwrap();
+    sender.send("!collect 1".into()).await.unwrap();
+    sender.send("0".into()).await.unwrap();
+    timeout(Duration::from_secs(15), sender.close()).await.expect("it ends").unwrap();
+    assert_eq!(server.event("close").await["reason"], "transport close");
+    assert_eq!(next(&mut events, close).await, Some(CloseReason::ForcedClose), "told to who reads late, too");
+}
+
+#[tokio::test]
 async fn only_messages_are_taken() {
     let server = server().await;
     let (mut sender, _events) = spawned(&server).await;

@@ -89,8 +89,9 @@ impl Inbox {
         }
     }
 
-    /// Drops the messages that the user no longer wants.
-    pub(crate) fn drop_messages(&mut self) {
+    /// The user closes the session: nothing more is told but how that goes.
+    pub(crate) fn stop(&mut self) {
+        self.wanted = EventSet::NONE;
         self.queue.retain(|event| !matches!(event, Event::Message(_) | Event::Packet(_)));
         self.bytes = 0;
     }

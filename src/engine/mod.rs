@@ -8,7 +8,7 @@ mod questions;
 mod settings;
 mod trial;
 
-use std::time::Instant;
+use std::{fmt, time::Instant};
 
 pub(crate) use self::settings::Settings;
 use self::{heartbeat::Heartbeat, inbox::Inbox, limits::check, outbox::Outbox, trial::Trial};
@@ -20,11 +20,10 @@ use crate::{
 /// Packets and instants in, packets and events out. Opens no socket and reads no clock.
 ///
 /// What happens is told by `handle_*`; then what follows is taken by `poll_*`, and what holds is asked by `wants_*`.
-#[derive(Debug)]
 pub(crate) struct Engine {
     settings: Settings,
     state: State,
-    since: Instant,    // when opening began
+    since: Instant,    // when it began to open
     deadline: Instant, // when opening or closing has taken too long
     current: Transport,
     handshake: Option<Handshake>,
@@ -33,7 +32,7 @@ pub(crate) struct Engine {
     upgrade_due: bool,       // the first packet on a transport that we moved to
     control: Option<Packet>, // a ping or pong for the current transport: one is enough, the last
     outbox: Outbox,
-    writing_since: Option<Instant>, // when the transport last took a packet, if it is not done with it
+    writing_since: Option<Instant>, // when the transport last got on with what it was handed, if it is not done
     inbox: Inbox,
     stats: Stats,
 }
@@ -72,6 +71,12 @@ impl Engine {
         }
     }
 
+    /// The first request is about to go out: opening counts from here.
+    pub(crate) fn handle_start(&mut self, now: Instant) {
+        self.since = now;
+        self.deadline = now + self.settings.handshake_timeout;
+    }
+
     /// The user sends a message.
     pub(crate) fn send(&mut self, packet: Packet) -> Result<(), Error> {
         if self.is_closing() {
@@ -83,8 +88,8 @@ impl Engine {
         if let Some(handshake) = &self.handshake {
             check(&packet, handshake, self.current, &self.settings)?;
         }
-        if self.inbox.wants(EventSet::PACKET_CREATE) {
-            self.inbox.push(Event::PacketCreate(packet.clone()));
+        if self.handshake.is_some() && self.inbox.wants(EventSet::PACKET_CREATE) {
+            self.inbox.push(Event::PacketCreate(packet.clone())); // before, nothing comes ahead of the open event
         }
         self.outbox.push(packet);
         Ok(())
@@ -98,7 +103,7 @@ impl Engine {
                 self.tell_close(CloseReason::ForcedClose, None, None);
             }
             State::Open => {
-                self.inbox.drop_messages();
+                self.inbox.stop();
                 if !self.wants_silence() {
                     self.fail_trial(Error::Closed); // a switch under way is finished first
                 }
@@ -170,6 +175,13 @@ impl Engine {
         }
     }
 
+    /// The current transport has got on with what it was handed.
+    pub(crate) fn handle_progress(&mut self, now: Instant) {
+        if self.writing_since.is_some() {
+            self.writing_since = Some(now);
+        }
+    }
+
     /// The current transport is done with all that it was handed.
     pub(crate) fn handle_flushed(&mut self) {
         self.writing_since = None;
@@ -223,7 +235,7 @@ impl Engine {
             self.trial.as_mut()?.handle_transmit();
             return Some(packet);
         }
-        self.writing_since = Some(now);
+        self.writing_since.get_or_insert(now);
         if std::mem::take(&mut self.upgrade_due) {
             return Some(Packet::Upgrade);
         }
@@ -252,15 +264,15 @@ impl Engine {
         let listening = self.wants_read();
         let beating = self.heartbeat.as_ref().filter(|_| self.state == State::Open);
         let beating = beating.and_then(|heartbeat| heartbeat.poll_timeout(listening));
-        let trial = self.trial.as_ref().map(Trial::poll_timeout);
+        let trial = self.trial.as_ref().and_then(|trial| trial.poll_timeout(listening));
         [closing, beating, trial, self.writing_deadline()].into_iter().flatten().min()
     }
 
-    /// Time has passed. `caught_up` says that everything which came has been handled: only then silence counts, so that
-    /// who was not polled for a while does not take its own pause for the server's.
+    /// Time has passed. `caught_up` says that everything which came has been handled: only then the server's silence
+    /// counts, so that who was not polled for a while does not take its own pause for the server's.
     pub(crate) fn handle_timeout(&mut self, now: Instant, caught_up: bool) {
         let timed_out = |stage, transport| Error::Timeout { transport, stage };
-        if self.writing_deadline().is_some_and(|deadline| deadline <= now) {
+        if caught_up && self.writing_deadline().is_some_and(|deadline| deadline <= now) {
             self.fail(CloseReason::TransportError, timed_out(Stage::Writing, self.current));
         }
         match self.state {
@@ -273,7 +285,8 @@ impl Engine {
             State::Open => self.beat(now, caught_up),
             _ => {}
         }
-        if self.trial.as_mut().is_some_and(|trial| trial.handle_timeout(now)) {
+        let listening = caught_up && self.wants_read();
+        if self.trial.as_mut().is_some_and(|trial| trial.handle_timeout(now) && listening) {
             self.fail_trial(timed_out(Stage::Upgrading, Transport::WebSocket));
         }
     }
@@ -292,6 +305,9 @@ impl Engine {
         let check = |packet: &_| check(packet, &handshake, self.current, &self.settings);
         for error in self.outbox.refuse(check) {
             self.inbox.push(Event::Error(error));
+        }
+        if self.inbox.wants(EventSet::PACKET_CREATE) {
+            self.outbox.queued().for_each(|packet| self.inbox.push(Event::PacketCreate(packet.clone())));
         }
         if self.settings.upgrade && self.current == Transport::Polling && handshake.offers(Transport::WebSocket) {
             self.trial = Some(Trial::new(now, self.settings.probe_timeout, now - self.since));
@@ -413,6 +429,20 @@ impl Engine {
         }
         let (unsent, in_doubt) = self.outbox.take();
         self.inbox.close(Close { reason, error, frame, unsent, in_doubt });
+    }
+}
+
+impl fmt::Debug for Engine {
+    /// Leaves out what is in packets, and the session's ID: they are not for logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("state", &self.state)
+            .field("transport", &self.current)
+            .field("protocol", &self.protocol())
+            .field("trial", &self.trial)
+            .field("queued", &self.queued())
+            .field("events", &self.inbox.len())
+            .finish_non_exhaustive()
     }
 }
 

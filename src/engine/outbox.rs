@@ -23,6 +23,10 @@ impl Outbox {
         self.queue.front()
     }
 
+    pub(crate) fn queued(&self) -> impl Iterator<Item = &Packet> {
+        self.queue.iter()
+    }
+
     /// Takes the next packet for the transport.
     pub(crate) fn hand_over(&mut self) -> Option<Packet> {
         let packet = self.queue.pop_front()?;

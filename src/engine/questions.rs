@@ -1,7 +1,7 @@
 //! What holds: the standing wishes of an engine, and what it knows.
 
 use super::{Engine, State, Trial};
-use crate::{Handshake, Protocol, Stats, Transport};
+use crate::{EventSet, Handshake, Protocol, Stats, Transport};
 
 impl Engine {
     /// Whether a WebSocket is to be opened, or kept, beside polling.
@@ -37,7 +37,11 @@ impl Engine {
 
     /// Whether the user may send another packet.
     pub(crate) fn has_room(&self) -> bool {
-        self.outbox.len() < self.settings.max_queued_packets && self.outbox.bytes() < self.settings.max_queued_bytes
+        let for_its_event = !self.inbox.wants(EventSet::PACKET_CREATE) || self.wants_read() || self.is_closing();
+        let queue = &self.outbox;
+        queue.len() < self.settings.max_queued_packets
+            && queue.bytes() < self.settings.max_queued_bytes
+            && for_its_event
     }
 
     /// Whether the transport is done with all that was sent.
@@ -48,6 +52,11 @@ impl Engine {
     /// Whether nothing more may be sent.
     pub(crate) fn is_closing(&self) -> bool {
         matches!(self.state, State::Closing | State::Closed)
+    }
+
+    /// How many events wait for the user.
+    pub(crate) fn events(&self) -> usize {
+        self.inbox.len()
     }
 
     /// Whether the last event is in the queue, or out.
@@ -78,7 +87,7 @@ impl Engine {
     }
 
     /// How many packets of the user's no transport is done with.
-    pub(crate) fn buffered(&self) -> usize {
+    pub(crate) fn queued(&self) -> usize {
         self.outbox.len()
     }
 

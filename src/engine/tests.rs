@@ -536,13 +536,14 @@ mod sending {
     }
 
     #[test]
-    fn ends_if_a_transport_takes_nothing_for_too_long() {
+    fn ends_if_a_transport_makes_no_progress_for_too_long() {
         let mut session = Session::polling(Protocol::V4);
         session.send("hi");
         session.transmit();
         session.wait(19 * SECOND);
-        session.send("more");
-        session.transmit(); // progress
+        session.send("more"); // is none
+        session.transmit();
+        session.engine.handle_progress(session.now);
         session.wait(19 * SECOND);
         assert_eq!(session.engine.state(), State::Open);
         session.wait(SECOND);
@@ -686,6 +687,39 @@ mod events {
             "poll",
         ];
         assert_eq!(run(EventSet::ALL), all);
+    }
+
+    #[test]
+    fn begin_with_open_whatever_is_asked_for() {
+        let mut session = Session::opening(Settings { events: EventSet::ALL, upgrade: false, ..Settings::default() });
+        session.send("early");
+        session.receive(Packet::Open(handshake(Protocol::V4, &[])), Polling);
+        assert_eq!(session.events(), ["open", "packetcreate"]);
+    }
+
+    #[test]
+    fn that_nobody_reads_make_sends_wait() {
+        let settings = Settings { events: EventSet::PACKET_CREATE, max_queued_events: 2, ..Settings::default() };
+        let mut session = Session::open_with(settings, handshake(Protocol::V4, &[]));
+        for _ in 0..2 {
+            assert!(session.engine.has_room());
+            session.send("hi");
+            session.write();
+        }
+        assert!(!session.engine.has_room());
+        session.events();
+        assert!(session.engine.has_room());
+    }
+
+    #[test]
+    fn stop_with_a_close_but_for_the_close() {
+        let settings = Settings { events: EventSet::ALL, ..Settings::default() };
+        let mut session = Session::open_with(settings, handshake(Protocol::V4, &[]));
+        session.engine.close(session.now);
+        session.receive(ping(), Polling);
+        session.receive("hi".into(), Polling);
+        session.engine.handle_closed();
+        assert_eq!(session.events(), ["close forced close"]);
     }
 
     #[test]

@@ -60,8 +60,9 @@ impl Trial {
         self.deadline <= now
     }
 
-    pub(super) fn poll_timeout(&self) -> Instant {
-        self.held_until.map_or(self.deadline, |held_until| held_until.min(self.deadline))
+    /// When something is due; the deadline only counts while we are `listening`.
+    pub(super) fn poll_timeout(&self, listening: bool) -> Option<Instant> {
+        [self.held_until, listening.then_some(self.deadline)].into_iter().flatten().min()
     }
 
     /// Whether polling has to fall silent.

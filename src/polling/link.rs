@@ -68,7 +68,7 @@ where
             post: None,
             paused: false,
             close_sent: false,
-            polls: (1, 0),
+            polls: (0, 0),
         }
     }
 
@@ -78,7 +78,6 @@ where
         if let Some(opening) = this.opening {
             let opened = ready!(opening.as_mut().poll(cx));
             *this.opening = None;
-            this.polls.1 += 1;
             (*this.polling, *this.payload) = opened?;
         }
         if let Some(get) = this.get.as_mut().as_pin_mut() {

@@ -444,6 +444,60 @@ async fn closing_ends_at_its_timeout() {
     assert_eq!(close.in_doubt().len() + close.unsent().len(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_pause_of_ours_is_not_taken_for_the_servers() {
+    let polling = Scripted::default();
+    let never = Box::new(|_: &Handshake| Scripted::default());
+    let mut socket = Box::pin(Upgrading::begin_with_polling(Settings::default(), polling, never));
+    advance(Duration::from_secs(60)).await; // before anything was asked
+    assert!(socket.next().now_or_never().is_none());
+
+    let mut session = Session::polling();
+    session.polling.change(|script| script.posts = true);
+    session.send("hi");
+    assert_pending!(session.poll_flush());
+    session.polling.stall(false); // the POST is answered, and nobody looks
+    session.polling.bring([Packet::Ping(Text::default())]);
+    advance(Duration::from_secs(30)).await;
+    session.run();
+    assert_eq!(session.events, [""; 0]);
+    assert_eq!(session.polling.arrived(), ["hi".into(), Packet::Pong(Text::default())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn heartbeats_are_answered_while_events_wait() {
+    let mut session = Session::polling();
+    session.polling.bring(["a".into(), "b".into(), "c".into()]);
+    assert!(matches!(assert_ready!(session.socket.poll_next()), Some(Event::Message(_))));
+    session.polling.bring([Packet::Ping(Text::default())]);
+    assert!(matches!(assert_ready!(session.socket.poll_next()), Some(Event::Message(_))));
+    assert_eq!(session.polling.arrived(), [Packet::Pong(Text::default())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_is_answered_though_events_fill_the_queue() {
+    let mut session = Session::probing(Settings { max_queued_events: 1, ..Settings::default() });
+    session.polling.bring(["hi".into()]);
+    assert_ready_ok!(session.poll_flush()); // the one event there is room for
+    session.websocket.bring([answer()]);
+    assert_ready_ok!(session.poll_flush());
+    session.run();
+    assert_eq!(session.events, ["hi", "upgrade"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_by_one_half_is_told_to_the_other_at_once() {
+    let never = Box::new(|_: &Handshake| Scripted::default());
+    let opening = Upgrading::begin_with_polling(Settings::default(), Scripted::default(), never);
+    let (sink, stream) = Box::pin(opening).split();
+    let mut reader = task::spawn(stream);
+    let mut writer = task::spawn(sink);
+    assert_pending!(reader.poll_next());
+    assert_pending!(writer.enter(|cx, sink| sink.poll_close(cx)));
+    assert!(reader.is_woken());
+    assert!(matches!(assert_ready!(reader.poll_next()), Some(Event::Close(_))));
+}
+
 /// What can happen around a switch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Happening {

@@ -6,18 +6,18 @@ use std::{
 
 use futures::{Sink, SinkExt, Stream, StreamExt, future::BoxFuture};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{self, Message},
-};
+use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::opening::{Opened, codec, failed, is_end};
+use super::{
+    Socket,
+    opening::{Opened, codec, failed, is_end},
+};
 use crate::{CloseFrame, Data, Error, Packet, Protocol, Stage, Text, Transport, codec::Codec, link::Link};
 
 /// Packets over a WebSocket, one a message.
 pub(crate) struct WebSocket<T> {
     opening: Option<BoxFuture<'static, Result<Opened<T>, Error>>>,
-    socket: Option<WebSocketStream<T>>,
+    socket: Option<Socket<T>>,
     codec: Codec,
     first: Option<Packet>,
     protocol: Protocol,
@@ -39,7 +39,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
         }
     }
 
-    fn poll_socket(&mut self, cx: &mut Context<'_>) -> Poll<Result<&mut WebSocketStream<T>, Error>> {
+    fn poll_socket(&mut self, cx: &mut Context<'_>) -> Poll<Result<&mut Socket<T>, Error>> {
         if let Some(opening) = &mut self.opening {
             let opened = ready!(opening.as_mut().poll(cx));
             self.opening = None;
@@ -107,6 +107,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Packet> for WebSocket<T> {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.ended {
+            return Poll::Pending; // nothing may follow a close frame, and the stream tells of it
+        }
         ready!(self.poll_socket(cx))?.poll_ready_unpin(cx).map_err(|error| failed(Stage::Writing, error))
     }
 
@@ -138,6 +141,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link for WebSocket<T> {
             self.protocol = protocol;
             self.codec = codec(protocol, self.codec.is_base64());
         }
+    }
+
+    fn written(&self) -> u64 {
+        self.socket.as_ref().map_or(0, |socket| socket.get_ref().written())
     }
 
     fn close_frame(&self) -> Option<CloseFrame> {

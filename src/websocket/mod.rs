@@ -1,6 +1,7 @@
 //! A WebSocket as a transport.
 
 mod link;
+mod metered;
 mod opening;
 mod upgrade;
 
@@ -12,6 +13,9 @@ pub(crate) use self::{
 
 /// What a WebSocket runs over: a connection that hyper has let go.
 pub(crate) type Io = hyper_util::rt::TokioIo<hyper::upgrade::Upgraded>;
+
+/// The WebSocket itself.
+type Socket<T> = tokio_tungstenite::WebSocketStream<metered::Metered<T>>;
 
 #[cfg(test)]
 mod tests;

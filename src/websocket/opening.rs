@@ -5,13 +5,10 @@ use std::{io, time::Duration};
 use bytes::Bytes;
 use futures::StreamExt;
 use http::{Request, Response};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{self, Message, error::ProtocolError},
-};
+use tokio_tungstenite::tungstenite::{self, Message, error::ProtocolError};
 use tower::Service;
 
-use super::{Io, upgrade::Upgrade};
+use super::{Io, Socket, upgrade::Upgrade};
 use crate::{
     BoxError, CloseFrame, Error, Handshake, Packet, Protocol, Stage, Transport,
     codec::{Codec, DecodeError},
@@ -20,7 +17,7 @@ use crate::{
 
 /// A WebSocket that is open, and what was read from it in the process.
 pub(crate) struct Opened<T> {
-    pub(super) socket: WebSocketStream<T>,
+    pub(super) socket: Socket<T>,
     pub(super) codec: Codec,
     pub(super) first: Option<Packet>,
     pub(super) frame: Option<CloseFrame>, // if that is what came first
@@ -89,7 +86,7 @@ where
 }
 
 /// Asks for a WebSocket, once more if the server refuses the version and there is another; gives which is asked for.
-async fn connect<S>(upgrade: Upgrade<S>, wanted: Protocol) -> Result<(WebSocketStream<Io>, Protocol), Error>
+async fn connect<S>(upgrade: Upgrade<S>, wanted: Protocol) -> Result<(Socket<Io>, Protocol), Error>
 where
     S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError> + Clone,
 {
@@ -114,7 +111,7 @@ where
 }
 
 /// The next message that is not the WebSocket's own; those are answered on the way.
-async fn next(socket: &mut WebSocketStream<Io>) -> Option<Result<Message, tungstenite::Error>> {
+async fn next(socket: &mut Socket<Io>) -> Option<Result<Message, tungstenite::Error>> {
     loop {
         match socket.next().await {
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use futures::{SinkExt, StreamExt};
 use tokio::io::DuplexStream;
 use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
@@ -9,13 +11,16 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{link::WebSocket, opening::Opened, upgrade};
-use crate::{CloseFrame, Error, Packet, Protocol, codec::Codec, link::Link};
+use super::{link::WebSocket, metered::Metered, opening::Opened, upgrade};
+use crate::{
+    CloseFrame, Error, Event, Packet, Protocol, Transport, codec::Codec, engine::Settings, http::Collected, link::Link,
+    polling::LongPolling, upgrading::Upgrading,
+};
 
 /// A WebSocket in memory, and the server's end of it.
 async fn pair(codec: Codec) -> (WebSocket<DuplexStream>, WebSocketStream<DuplexStream>) {
     let (ours, theirs) = tokio::io::duplex(64 << 10);
-    let socket = WebSocketStream::from_raw_socket(ours, Role::Client, Some(upgrade::config(1000))).await;
+    let socket = WebSocketStream::from_raw_socket(Metered::new(ours), Role::Client, Some(upgrade::config(1000))).await;
     let server = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
     (WebSocket::new(async move { Ok(Opened { socket, codec, first: None, frame: None }) }), server)
 }
@@ -117,6 +122,33 @@ async fn a_protocol_that_comes_out_late_changes_the_framing() {
     assert_eq!(received(&mut websocket).await, vec![1].into());
     websocket.send(vec![1].into()).await.unwrap();
     assert_eq!(server.next().await.unwrap().unwrap(), Message::binary(vec![4, 1]));
+}
+
+#[tokio::test]
+async fn a_protocol_that_comes_out_holds_for_the_very_next_frame() {
+    let (ours, theirs) = tokio::io::duplex(64 << 10);
+    let socket = WebSocketStream::from_raw_socket(Metered::new(ours), Role::Client, None).await;
+    let mut server = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
+    let open = Packet::Open(crate::Handshake {
+        sid: "x".into(),
+        upgrades: Vec::new(),
+        ping_interval: Duration::from_secs(25),
+        ping_timeout: Duration::from_secs(20),
+        max_payload: None,
+        protocol: Protocol::Auto,
+    });
+    let opened = Opened { socket, codec: Codec::v4(), first: Some(open), frame: None };
+    let websocket = WebSocket::new(async { Ok(opened) });
+    let settings = Settings { transport: Transport::WebSocket, ..Settings::default() };
+    let mut session = Box::pin(Upgrading::<LongPolling<Collected>, _>::begin_with_websocket(settings, websocket));
+    for message in [Message::binary(vec![4, 1]), Message::text("3"), Message::binary(vec![4, 2])] {
+        server.feed(message).await.unwrap();
+    }
+    server.flush().await.unwrap();
+    assert!(matches!(session.next().await, Some(Event::Open(_))));
+    for byte in [1, 2] {
+        assert!(matches!(session.next().await, Some(Event::Message(data)) if data == vec![byte].into()));
+    }
 }
 
 #[tokio::test]

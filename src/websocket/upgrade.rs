@@ -20,7 +20,7 @@ use tokio_tungstenite::{
 };
 use tower::{Service, ServiceExt};
 
-use super::Io;
+use super::{Io, Socket, metered::Metered};
 use crate::{BoxError, Error, Protocol, ServerCode, Stage, Transport, endpoint::Endpoint};
 
 /// Opens WebSockets by an ordinary request through an HTTP service, and so through all of its layers.
@@ -51,7 +51,7 @@ where
     S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError>,
 {
     /// Asks for a WebSocket, of a running session or to open one, and checks the answer.
-    pub(super) async fn connect(self, protocol: Protocol, sid: Option<&str>) -> Result<WebSocketStream<Io>, Error> {
+    pub(super) async fn connect(self, protocol: Protocol, sid: Option<&str>) -> Result<Socket<Io>, Error> {
         let stage = if sid.is_some() { Stage::Upgrading } else { Stage::Opening };
         let failed = |error: BoxError| Error::transport_failed(Transport::WebSocket, stage, error);
         let key = generate_key();
@@ -68,7 +68,7 @@ where
         }
         check(response.headers(), &key, &self.subprotocols).map_err(|error| failed(error.into()))?;
         let upgrade = response.extensions_mut().remove::<OnUpgrade>().ok_or(Error::UpgradeUnsupported)?;
-        let io = TokioIo::new(upgrade.await.map_err(|error| failed(error.into()))?);
+        let io = Metered::new(TokioIo::new(upgrade.await.map_err(|error| failed(error.into()))?));
         let config = config(self.max_message_size);
         Ok(WebSocketStream::from_raw_socket(io, Role::Client, Some(config)).await)
     }
