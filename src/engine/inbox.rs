@@ -63,11 +63,12 @@ impl Inbox {
 
     /// Whether the next event carries binary.
     pub(crate) fn next_is_binary(&self) -> bool {
-        match self.queue.front() {
-            Some(Event::Message(data)) => matches!(data, Data::Binary(_)),
-            Some(Event::Packet(packet)) => packet.binary().is_some(),
-            _ => false,
-        }
+        self.queue.front().is_some_and(is_binary)
+    }
+
+    /// Whether any event carries binary.
+    pub(crate) fn any_is_binary(&self) -> bool {
+        self.queue.iter().any(is_binary)
     }
 
     /// Takes the type byte of protocol 3 off all binary: it was not known to be one.
@@ -112,5 +113,13 @@ impl Inbox {
     /// Whether the last event is out.
     pub(crate) fn is_ended(&self) -> bool {
         self.closed && self.queue.is_empty()
+    }
+}
+
+fn is_binary(event: &Event) -> bool {
+    match event {
+        Event::Message(data) => matches!(data, Data::Binary(_)),
+        Event::Packet(packet) => packet.binary().is_some(),
+        _ => false,
     }
 }

@@ -250,7 +250,14 @@ impl Engine {
 
     /// The next event for the user.
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
-        if self.awaits_protocol() { None } else { self.inbox.pop() }
+        if self.awaits_protocol() {
+            if self.state != State::Open || self.wants_read() {
+                return None;
+            }
+            // No room is left to read the heartbeat that would tell.
+            self.fail(CloseReason::TransportError, Error::ProtocolUnknown);
+        }
+        self.inbox.pop()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
@@ -335,10 +342,6 @@ impl Engine {
             self.stats.packets_received += 1;
             self.stats.bytes_received += data.len() as u64;
             self.inbox.push(Event::Message(data));
-            if self.awaits_protocol() && !self.wants_read() {
-                // No room is left to read the heartbeat that would tell.
-                self.fail(CloseReason::TransportError, Error::ProtocolUnknown);
-            }
         }
     }
 
@@ -424,7 +427,7 @@ impl Engine {
     }
 
     fn tell_close(&mut self, reason: CloseReason, error: Option<Error>, frame: Option<CloseFrame>) {
-        if self.awaits_protocol() {
+        if self.protocol() == Protocol::Auto && self.inbox.any_is_binary() {
             self.learn(Protocol::V3); // it will not come out any more, and this is what is by far more likely
         }
         let (unsent, in_doubt) = self.outbox.take();
