@@ -926,7 +926,7 @@ impl Slow {
 
 const SLOW: [Slow; 5] = [
     Slow::Silence,
-    Slow::Drip("H", b'T'),
+    Slow::Drip("HTTP/1.1 200 ", b'O'),
     Slow::Drip("HTTP/1.1 200 OK\r\nX: ", b'x'),
     Slow::Drip("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n4", b'x'),
     Slow::Drip("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 ", b'O'),
