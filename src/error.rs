@@ -93,6 +93,9 @@ pub enum Error {
         /// The handshake's `maxPayload`.
         max: usize,
     },
+    /// Text with U+001E can't be sent by polling in protocol 4, which separates packets by it. The session goes on.
+    #[error("text with U+001E cannot be sent by polling")]
+    SeparatorInText,
     /// Binary can't be sent before the WebSocket-only session has shown which protocol it is. The session goes on.
     #[error("binary cannot be sent before the protocol is known")]
     ProtocolUnknown,

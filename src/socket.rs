@@ -26,7 +26,7 @@ use crate::{
 /// * **Sending.** `send` is done when the POST was answered, or when the WebSocket's bytes are with the operating
 ///   system; `feed` only queues, and what was fed goes out together with the next flush. The sink is not ready while
 ///   the queue is full. A packet refused with an error that says so ([`Error::PacketTooLarge`],
-///   [`Error::NotAMessage`], [`Error::ProtocolUnknown`]) leaves the session as it is.
+///   [`Error::NotAMessage`], [`Error::ProtocolUnknown`], [`Error::SeparatorInText`]) leaves the session as it is.
 /// * **Receiving.** Reading stops while 1,024 events wait, so that a slow reader slows the server down.
 /// * **Closing.** `close` sends what is queued, closes the session and waits for the server's part, up to the close
 ///   timeout; nothing is delivered any more. [`Event::Close`] is the last event, tells why, and gives back what was

@@ -395,7 +395,7 @@ fn read<L: Link>(
     let mut moved = false;
     for _ in 0..PACKETS {
         let on_trial = via != engine.transport(); // what comes there needs no room
-        if !engine.wants_read() && !(on_trial && engine.wants_trial()) {
+        if !(engine.wants_read() || on_trial && engine.wants_trial()) {
             break;
         }
         link.as_mut().set_paused(!engine.wants_poll());

@@ -85,14 +85,6 @@ impl<S> Jsonp<S> {
     }
 }
 
-impl Jsonp<()> {
-    /// How many bytes a POST's body has once `payload` is the form in it.
-    pub fn form_len(payload: &str) -> usize {
-        let escaped = escape_newlines(payload);
-        "d=".len() + form_urlencoded::byte_serialize(escaped.as_bytes()).map(str::len).sum::<usize>()
-    }
-}
-
 impl<S> Service<Request<Bytes>> for Jsonp<S>
 where
     S: Service<Request<Bytes>, Response = Response<Bytes>>,
@@ -201,6 +193,12 @@ fn unwrap_call(script: &[u8], index: u32) -> Result<String, JsonpError> {
 
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=UTF-8");
+
+/// How many bytes the body of a POST has once [`Jsonp`] has made a form of `payload`.
+pub fn jsonp_form_len(payload: &str) -> usize {
+    let escaped = escape_newlines(payload);
+    "d=".len() + form_urlencoded::byte_serialize(escaped.as_bytes()).map(str::len).sum::<usize>()
+}
 
 #[cfg(test)]
 mod tests {
@@ -322,7 +320,7 @@ mod tests {
         for payload in payloads {
             let form = form(&payload);
             assert_eq!(server_reads(&form), payload, "{payload:?}");
-            assert_eq!(Jsonp::form_len(&payload), form.len(), "{payload:?}");
+            assert_eq!(jsonp_form_len(&payload), form.len(), "{payload:?}");
         }
     }
 

@@ -61,7 +61,7 @@ mod timestamp;
 
 pub use collect::{Collect, CollectFuture, CollectLayer};
 pub use extra_headers::{ExtraHeaders, ExtraHeadersLayer};
-pub use jsonp::{Jsonp, JsonpError, JsonpFuture, JsonpLayer};
+pub use jsonp::{Jsonp, JsonpError, JsonpFuture, JsonpLayer, jsonp_form_len};
 pub use reading::BodyTooLarge;
 pub use request_timeout::{RequestTimedOut, RequestTimeout, RequestTimeoutFuture, RequestTimeoutLayer};
 pub use timestamp::{Timestamp, TimestampLayer};

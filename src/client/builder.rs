@@ -3,16 +3,12 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Body;
-use hyper_util::client::legacy::connect::Connect;
 use tower::{Layer, Service};
 
-use super::{
-    Client,
-    options::{Jsonp, Options},
-};
+use super::{Client, options::Options};
 use crate::{
     BoxError, Error, EventSet, Protocol, Transport,
-    http::{self as stack, HttpService, RequestBody},
+    http::{self as stack, Connect, HttpService, RequestBody},
 };
 
 /// Settings of a [`Client`] to be.
@@ -78,7 +74,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the version of the protocol; by default it is the one that the server speaks.
+    /// Sets the version of the protocol; by default it is the one that the server speaks. Another one is
+    /// [`Error::UnsupportedProtocol`] as far as the server shows it: on a WebSocket alone it does so only by refusing.
     pub fn protocol(mut self, protocol: Protocol) -> Self {
         self.options.engine.protocol = protocol;
         self
@@ -92,13 +89,13 @@ impl ClientBuilder {
 
     /// Sets whether polling goes by JSONP if the reply to an ordinary handshake can't be read.
     pub fn jsonp(mut self, jsonp: bool) -> Self {
-        self.options.jsonp = if jsonp { Jsonp::Fallback } else { Jsonp::Never };
+        self.options.jsonp = jsonp;
         self
     }
 
     /// Sets whether polling always goes by JSONP.
     pub fn force_jsonp(mut self, force: bool) -> Self {
-        self.options.jsonp = if force { Jsonp::Always } else { Jsonp::Never };
+        self.options.force_jsonp = force;
         self
     }
 
@@ -117,7 +114,8 @@ impl ClientBuilder {
 
 /// Time limits.
 impl ClientBuilder {
-    /// Sets how long each GET and POST may take. By default a GET may take as long as the server may be silent, and a
+    /// Sets how long each GET and POST of polling may take. A GET hangs until the server has something to say, so less
+    /// than its ping interval ends idle sessions. By default a GET may take as long as the server may be silent, and a
     /// POST as long as a [write](Self::write_timeout).
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.options.request_timeout = Some(bounded(timeout));
@@ -143,7 +141,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how long a POST, or the WebSocket's buffer, may make no progress; 20 s by default.
+    /// Sets how long a POST may take, or a WebSocket make no progress with what is to be written; 20 s by default.
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
         self.options.engine.write_timeout = bounded(timeout);
         self
@@ -172,7 +170,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how large a received message, or the body of a reply, may be; 16 MiB by default.
+    /// Sets how many bytes a received message, the body of a reply, and all messages that wait for the user may have;
+    /// 16 MiB by default.
     pub fn max_message_size(mut self, bytes: usize) -> Self {
         self.options.engine.max_message_size = bytes.max(1);
         self
@@ -237,7 +236,7 @@ impl ClientBuilder {
         let engine = &mut options.engine;
         engine.transport = *options.transports.first().ok_or(Error::NoTransports)?;
         engine.upgrade &= options.transports.contains(&Transport::WebSocket);
-        engine.jsonp = options.jsonp == Jsonp::Always;
+        engine.jsonp = options.force_jsonp;
         engine.base64 |= engine.jsonp;
         let http = self.http.unwrap_or_else(|| stack::default_client(options.connect_timeout));
         let http = self.layers.into_iter().fold(http, |http, layer| layer(http));

@@ -50,11 +50,13 @@ impl Client {
 
     /// Opens a session, and is done when it is open.
     ///
-    /// Must be called within a Tokio runtime, as [`open`](Self::open).
-    ///
     /// # Errors
     ///
     /// With what kept the session from opening, [`Error::Timeout`] after the handshake timeout at the latest.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a Tokio runtime with its timer enabled.
     ///
     /// # Cancel safety
     ///

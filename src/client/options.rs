@@ -11,21 +11,13 @@ pub(super) struct Options {
     pub(super) query: Vec<(String, String)>,
     pub(super) extra_headers: HeaderMap,
     pub(super) transports: Vec<Transport>,
-    pub(super) jsonp: Jsonp,
+    pub(super) jsonp: bool, // if an ordinary handshake can't be read
+    pub(super) force_jsonp: bool,
     pub(super) timestamps: Timestamps,
     pub(super) subprotocols: Vec<HeaderValue>,
     pub(super) request_timeout: Option<Duration>,
     pub(super) connect_timeout: Duration,
     pub(super) engine: Settings,
-}
-
-/// When polling goes by JSONP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Jsonp {
-    Never,
-    /// When the reply to an ordinary handshake can't be read.
-    Fallback,
-    Always,
 }
 
 /// Which requests get a cache-busting parameter, and its name.
@@ -43,7 +35,8 @@ impl Default for Options {
             query: Vec::new(),
             extra_headers: HeaderMap::new(),
             transports: vec![Transport::Polling, Transport::WebSocket],
-            jsonp: Jsonp::Never,
+            jsonp: false,
+            force_jsonp: false,
             timestamps: Timestamps { polling: true, websocket: false, param: "t".to_owned() },
             subprotocols: Vec::new(),
             request_timeout: None,

@@ -8,7 +8,7 @@ use std::sync::{
 use engineio_layers::{CollectLayer, ExtraHeadersLayer, JsonpLayer, RequestTimeoutLayer, TimestampLayer};
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
-use super::options::{Jsonp, Options};
+use super::options::Options;
 use crate::{
     endpoint::Endpoint,
     http::{Collected, HttpService},
@@ -29,10 +29,10 @@ pub(super) struct Stack<'a> {
 impl Stack<'_> {
     pub(super) fn begin_with_polling(&self) -> Session {
         let plain = self.polling();
-        let polling = match self.options.jsonp {
-            Jsonp::Never => LongPolling::open(plain.clone(), plain, None),
-            Jsonp::Fallback => LongPolling::open(plain.clone(), plain, Some(self.jsonp_polling())),
-            Jsonp::Always => LongPolling::open(self.jsonp_polling(), plain, None),
+        let polling = if self.options.force_jsonp {
+            LongPolling::open(self.jsonp_polling(), plain, None)
+        } else {
+            LongPolling::open(plain.clone(), plain, self.options.jsonp.then(|| self.jsonp_polling()))
         };
         Upgrading::begin_with_polling(self.options.engine.clone(), polling, self.open_trial())
     }

@@ -22,7 +22,7 @@ mod payload_v3;
 mod payload_v4;
 
 use bytes::Bytes;
-use engineio_layers::Jsonp;
+use engineio_layers::jsonp_form_len;
 
 pub use self::error::DecodeError;
 use self::payload_v3::Form;
@@ -60,6 +60,14 @@ impl Codec {
         Self { version: Version::V3Doubled, base64: false, jsonp: false }
     }
 
+    /// The codec of a protocol; protocol 4 hands on binary as it is, which is what to do while nothing is known.
+    pub(crate) const fn of(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::V3 => Self::v3(),
+            Protocol::V4 | Protocol::Auto => Self::v4(),
+        }
+    }
+
     /// Sets whether binary goes out as base64 text, also where bytes could be sent.
     #[must_use]
     pub const fn base64(mut self, base64: bool) -> Self {
@@ -86,6 +94,11 @@ impl Codec {
             Version::V4 => Protocol::V4,
             Version::V3 | Version::V3Doubled => Protocol::V3,
         }
+    }
+
+    /// Whether a payload can carry the packet: in protocol 4, text with the separator would be taken for several packets.
+    pub(crate) fn carries_in_payload(self, packet: &Packet) -> bool {
+        self.version != Version::V4 || !packet.text().is_some_and(|text| text.contains(payload_v4::SEPARATOR))
     }
 
     /// Encodes one packet for a WebSocket. Binary of protocol 4 is handed on as it is; what needs the type before it
@@ -273,9 +286,9 @@ fn form_len(packet: &Packet, codec: Codec, is_first: bool) -> usize {
         unreachable!("with base64, every payload is text");
     };
     match (is_first, codec.version) {
-        (true, _) => Jsonp::form_len(&payload),
-        (false, Version::V4) => Jsonp::form_len(&payload) - "d=".len() + "%1E".len(),
-        (false, Version::V3 | Version::V3Doubled) => Jsonp::form_len(&payload) - "d=".len(),
+        (true, _) => jsonp_form_len(&payload),
+        (false, Version::V4) => jsonp_form_len(&payload) - "d=".len() + "%1E".len(),
+        (false, Version::V3 | Version::V3Doubled) => jsonp_form_len(&payload) - "d=".len(),
     }
 }
 

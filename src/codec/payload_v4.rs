@@ -27,4 +27,4 @@ pub(super) fn split(rest: &mut Text) -> (Text, bool) {
     }
 }
 
-const SEPARATOR: char = '\x1e';
+pub(super) const SEPARATOR: char = '\x1e';

@@ -157,7 +157,7 @@ proptest! {
             let (codec, packets) = (codec.jsonp(true), &packets);
             let Data::Text(payload) = codec.encode_payload(packets) else { panic!("{codec:?}") };
             let size = packets.iter().fold(PayloadSize::default(), |size, packet| size.with(packet, codec));
-            prop_assert_eq!(size.bytes(codec), Jsonp::form_len(&payload), "{:?}", codec);
+            prop_assert_eq!(size.bytes(codec), jsonp_form_len(&payload), "{:?}", codec);
             prop_assert_eq!(decode(codec, body).unwrap(), packets.clone(), "{:?}", codec);
         }
     }

@@ -6,12 +6,13 @@ use crate::{
 
 /// Whether a message can be sent in this session.
 pub(super) fn check(packet: &Packet, handshake: &Handshake, via: Transport, settings: &Settings) -> Result<(), Error> {
-    let codec = match handshake.protocol {
-        Protocol::Auto if packet.binary().is_some() => return Err(Error::ProtocolUnknown),
-        Protocol::V4 | Protocol::Auto => Codec::v4(),
-        Protocol::V3 => Codec::v3(),
-    };
-    let codec = codec.base64(settings.base64).jsonp(settings.jsonp);
+    if handshake.protocol == Protocol::Auto && packet.binary().is_some() {
+        return Err(Error::ProtocolUnknown);
+    }
+    let codec = Codec::of(handshake.protocol).base64(settings.base64).jsonp(settings.jsonp);
+    if via == Transport::Polling && !codec.carries_in_payload(packet) {
+        return Err(Error::SeparatorInText);
+    }
     let size = match via {
         Transport::Polling => PayloadSize::default().with(packet, codec).bytes(codec),
         Transport::WebSocket => codec.frame_len(packet),

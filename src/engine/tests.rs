@@ -498,6 +498,16 @@ mod sending {
     }
 
     #[test]
+    fn refuses_text_that_polling_cannot_carry() {
+        let mut session = Session::polling(Protocol::V4);
+        assert!(matches!(session.engine.send("a\x1eb".into()), Err(Error::SeparatorInText)));
+        session.send("\x1e".as_bytes());
+        Session::polling(Protocol::V3).send("a\x1eb");
+        let settings = Settings { transport: WebSocket, ..Settings::default() };
+        Session::open_with(settings, handshake(Protocol::V4, &[])).send("a\x1eb");
+    }
+
+    #[test]
     fn refuses_what_is_no_message() {
         let mut session = Session::polling(Protocol::V4);
         for packet in [Packet::Close, ping(), Packet::Noop, Packet::Upgrade] {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::body::Body;
+pub(crate) use hyper_util::client::legacy::connect::Connect;
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 
 pub(crate) use self::client::{default_client, with_connector};

@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::{
     Socket,
-    opening::{Opened, codec, failed, is_end},
+    opening::{Opened, failed, is_end},
 };
 use crate::{CloseFrame, Data, Error, Packet, Protocol, Stage, Text, Transport, codec::Codec, link::Link};
 
@@ -55,7 +55,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
         let codec = match &frame {
             // Base64 is padded, so its length tells the two protocols apart while nothing else does.
             Data::Text(text) if self.protocol == Protocol::Auto && text.starts_with("b4") && text.len() % 4 == 2 => {
-                codec(Protocol::V3, true)
+                Codec::of(Protocol::V3).base64(true)
             }
             _ => self.codec,
         };
@@ -139,7 +139,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link for WebSocket<T> {
     fn set_protocol(mut self: Pin<&mut Self>, protocol: Protocol) {
         if self.protocol != protocol {
             self.protocol = protocol;
-            self.codec = codec(protocol, self.codec.is_base64());
+            self.codec = Codec::of(protocol).base64(self.codec.is_base64());
         }
     }
 

@@ -10,7 +10,7 @@ use tower::Service;
 
 use super::{Io, Socket, upgrade::Upgrade};
 use crate::{
-    BoxError, CloseFrame, Error, Handshake, Packet, Protocol, Stage, Transport,
+    BoxError, CloseFrame, Error, Handshake, Packet, Protocol, Stage, Text, Transport,
     codec::{Codec, DecodeError},
     polling::{Polling, ask_protocol},
 };
@@ -28,7 +28,7 @@ pub(crate) async fn open_trial<S>(upgrade: Upgrade<S>, handshake: Handshake) -> 
 where
     S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError>,
 {
-    let codec = codec(handshake.protocol, upgrade.base64);
+    let codec = Codec::of(handshake.protocol).base64(upgrade.base64);
     let socket = upgrade.connect(handshake.protocol, Some(&handshake.sid)).await?;
     Ok(Opened { socket, codec, first: None, frame: None })
 }
@@ -61,28 +61,27 @@ where
             }
         }
     };
-    let mut first = match first {
-        Some(Ok(Message::Text(text))) => codec(wanted, base64)
-            .decode_frame(crate::Text::from(text).into())
-            .map_err(|error| Error::decode(Transport::WebSocket, error))?,
-        Some(Ok(Message::Binary(bytes))) => bytes.into(),
-        Some(Ok(Message::Close(Some(frame)))) => {
-            return Ok(Opened { socket, codec: codec(wanted, base64), first: None, frame: Some(frame.into()) });
+    let mut opened = Opened { socket, codec: Codec::of(wanted).base64(base64), first: None, frame: None };
+    match first {
+        Some(Ok(Message::Text(text))) => {
+            let packet = opened.codec.decode_frame(Text::from(text).into());
+            opened.first = Some(packet.map_err(|error| Error::decode(Transport::WebSocket, error))?);
         }
+        Some(Ok(Message::Binary(bytes))) => opened.first = Some(bytes.into()),
+        Some(Ok(Message::Close(frame))) => opened.frame = frame.map(CloseFrame::from),
         Some(Err(error)) if !is_end(&error) => return Err(failed(Stage::Opening, error)),
-        _ => return Ok(Opened { socket, codec: codec(wanted, base64), first: None, frame: None }),
-    };
-    let mut protocol = wanted;
-    if let Packet::Open(handshake) = &mut first {
-        protocol = match wanted {
+        _ => {} // the end, which whoever reads on finds, too
+    }
+    if let Some(Packet::Open(handshake)) = &mut opened.first {
+        handshake.protocol = match wanted {
             // Only servers of protocol 4 tell their limit to who asks for it.
             Protocol::Auto if handshake.max_payload.is_some() => Protocol::V4,
             Protocol::Auto => ask(polling, patience).await.and_then(Result::ok).unwrap_or(Protocol::Auto),
             wanted => wanted,
         };
-        handshake.protocol = protocol;
+        opened.codec = Codec::of(handshake.protocol).base64(base64);
     }
-    Ok(Opened { socket, codec: codec(protocol, base64), first: Some(first), frame: None })
+    Ok(opened)
 }
 
 /// Asks for a WebSocket, once more if the server refuses the version and there is another; gives which is asked for.
@@ -127,14 +126,6 @@ fn is_garbage(first: &Option<Result<Message, tungstenite::Error>>) -> bool {
 /// Many servers just drop the connection; browsers call that an abnormal close, not an error.
 pub(super) fn is_end(error: &tungstenite::Error) -> bool {
     matches!(error, tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))
-}
-
-/// Protocol 4 hands on binary as it is, which is what to do while the protocol is not known.
-pub(super) fn codec(protocol: Protocol, base64: bool) -> Codec {
-    match protocol {
-        Protocol::V3 => Codec::v3().base64(base64),
-        Protocol::V4 | Protocol::Auto => Codec::v4().base64(base64),
-    }
 }
 
 /// Puts an error of the WebSocket into our terms.
