@@ -1,5 +1,7 @@
 //! Two transports, one stream.
 
+mod pick;
+
 use std::{
     fmt,
     future::Future,
@@ -9,11 +11,12 @@ use std::{
     time::Instant,
 };
 
-use futures::{Sink, SinkExt, Stream, future::Either};
+use futures::{Sink, SinkExt, Stream};
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 use tracing::{Span, debug, debug_span, trace};
 
+use self::pick::{Unflushed, has_room, pick, written};
 use crate::{
     Error, Event, Handshake, Packet, State, Transport,
     engine::{Engine, Settings},
@@ -42,13 +45,6 @@ pin_project! {
         wakers: Arc<Wakers>,
         span: Span, // of the session, once it has an ID
     }
-}
-
-/// Which transports were handed packets that are not flushed.
-#[derive(Debug, Default)]
-struct Unflushed {
-    polling: bool,
-    websocket: bool,
 }
 
 /// Opens the WebSocket that a session may move to.
@@ -255,7 +251,7 @@ impl<P: Link, W: Link> Upgrading<P, W> {
             }
             Transport::Polling if this.engine.wants_silence() => {
                 let silent = this.polling.as_ref().as_pin_ref().is_none_or(|polling| polling.is_silent());
-                if silent && !this.unflushed.polling {
+                if silent && !this.unflushed.get(Transport::Polling) {
                     debug!("upgraded");
                     this.engine.handle_silence();
                     this.polling.set(None);
@@ -264,7 +260,7 @@ impl<P: Link, W: Link> Upgrading<P, W> {
             }
             Transport::Polling if !this.engine.wants_trial() => {
                 this.websocket.set(None);
-                this.unflushed.websocket = false;
+                this.unflushed.set(Transport::WebSocket, false);
             }
             _ => {}
         }
@@ -337,50 +333,6 @@ impl<P: Link, W: Link> Sink<Packet> for Upgrading<P, W> {
 impl<P, W> fmt::Debug for Upgrading<P, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upgrading").field("engine", &self.engine).finish_non_exhaustive()
-    }
-}
-
-impl Unflushed {
-    fn set(&mut self, via: Transport, unflushed: bool) {
-        match via {
-            Transport::Polling => self.polling = unflushed,
-            Transport::WebSocket => self.websocket = unflushed,
-        }
-    }
-
-    fn get(&self, via: Transport) -> bool {
-        match via {
-            Transport::Polling => self.polling,
-            Transport::WebSocket => self.websocket,
-        }
-    }
-}
-
-/// Either transport, as one sink.
-type Picked<'a, P, W> = Either<Pin<&'a mut P>, Pin<&'a mut W>>;
-
-fn pick<'a, P, W>(
-    polling: Pin<&'a mut Option<P>>,
-    websocket: Pin<&'a mut Option<W>>,
-    via: Transport,
-) -> Option<Picked<'a, P, W>> {
-    match via {
-        Transport::Polling => polling.as_pin_mut().map(Either::Left),
-        Transport::WebSocket => websocket.as_pin_mut().map(Either::Right),
-    }
-}
-
-fn has_room<P: Link, W: Link>(link: &Picked<'_, P, W>, packet: &Packet) -> bool {
-    match link {
-        Either::Left(polling) => polling.has_room(packet),
-        Either::Right(websocket) => websocket.has_room(packet),
-    }
-}
-
-fn written<P: Link, W: Link>(link: &Picked<'_, P, W>) -> u64 {
-    match link {
-        Either::Left(polling) => polling.written(),
-        Either::Right(websocket) => websocket.written(),
     }
 }
 
