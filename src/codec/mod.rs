@@ -18,14 +18,16 @@
 
 mod error;
 mod frame;
+mod framing;
 mod payload_v3;
 mod payload_v4;
+mod size;
 
 use bytes::Bytes;
-use engineio_layers::jsonp_form_len;
 
-pub use self::error::DecodeError;
+pub(crate) use self::framing::Framing;
 use self::payload_v3::Form;
+pub use self::{error::DecodeError, size::PayloadSize};
 use crate::{Data, Packet, Protocol, Text};
 
 /// How packets become bytes; chosen once for a session.
@@ -239,86 +241,6 @@ impl Iterator for Payload {
 }
 
 impl std::iter::FusedIterator for Payload {}
-
-/// How long a payload gets, counted packet by packet, without encoding it.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PayloadSize {
-    packets: usize,
-    any_binary: bool,
-    as_text: usize,   // the bytes that a text payload takes
-    as_binary: usize, // the bytes that a binary payload of protocol 3 takes
-}
-
-impl PayloadSize {
-    /// Counts one packet more.
-    #[must_use]
-    pub fn with(mut self, packet: &Packet, codec: Codec) -> Self {
-        self.packets += 1;
-        self.any_binary |= packet.binary().is_some();
-        if codec.jsonp {
-            self.as_text += form_len(packet, codec, self.packets == 1);
-            return self;
-        }
-        let text_len = frame::text_len(packet, codec.base64_prefix());
-        match codec.version {
-            Version::V4 => self.as_text += text_len + usize::from(self.packets > 1), // the separator
-            version => {
-                self.as_text += payload_v3::text_len(packet, text_len, version == Version::V3Doubled);
-                self.as_binary += payload_v3::binary_len(packet);
-            }
-        }
-        self
-    }
-
-    /// The length in bytes.
-    pub fn bytes(self, codec: Codec) -> usize {
-        match codec.form(self.any_binary) {
-            None | Some(Form::Text { .. }) => self.as_text,
-            Some(Form::Binary) => self.as_binary,
-        }
-    }
-}
-
-/// How many bytes a packet takes in a form. Every packet after the first has that one's `d=`, and in protocol 4 a
-/// separator, which the form escapes.
-fn form_len(packet: &Packet, codec: Codec, is_first: bool) -> usize {
-    let Data::Text(payload) = codec.encode_payload(std::slice::from_ref(packet)) else {
-        unreachable!("with base64, every payload is text");
-    };
-    match (is_first, codec.version) {
-        (true, _) => jsonp_form_len(&payload),
-        (false, Version::V4) => jsonp_form_len(&payload) - "d=".len() + "%1E".len(),
-        (false, Version::V3 | Version::V3Doubled) => jsonp_form_len(&payload) - "d=".len(),
-    }
-}
-
-/// What the first bytes of the first reply tell of the server that sent them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Framing {
-    /// `0{`: protocol 4.
-    V4,
-    /// `96:0{`: protocol 3 as a string payload; with `b64=1` engine.io 1 looks the same.
-    V3Text,
-    /// `00 09 06 ff`, then `0{`: protocol 3 as a binary payload, which only engine.io 1 opens with.
-    V3Binary,
-}
-
-impl Framing {
-    /// Recognizes a handshake's framing, or nothing.
-    pub(crate) fn of(body: &Bytes) -> Option<Self> {
-        let opens = |rest: &[u8]| rest.starts_with(b"0{");
-        let digits = body.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if opens(body) {
-            Some(Framing::V4)
-        } else if digits > 0 && body.get(digits) == Some(&b':') && opens(&body[digits + 1..]) {
-            Some(Framing::V3Text)
-        } else {
-            let rest = body.strip_prefix(&[0])?;
-            let end = rest.iter().position(|&byte| byte > 9)?;
-            (rest[end] == 255 && opens(&rest[end + 1..])).then_some(Framing::V3Binary)
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests;

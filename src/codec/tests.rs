@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use engineio_layers::jsonp_form_len;
 use proptest::prelude::*;
 
 use super::*;

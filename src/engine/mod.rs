@@ -5,6 +5,7 @@ mod inbox;
 mod limits;
 mod outbox;
 mod questions;
+mod rules;
 mod settings;
 mod trial;
 
@@ -12,10 +13,7 @@ use std::{fmt, time::Instant};
 
 pub(crate) use self::settings::Settings;
 use self::{heartbeat::Heartbeat, inbox::Inbox, limits::check, outbox::Outbox, trial::Trial};
-use crate::{
-    Close, CloseFrame, CloseReason, Data, Error, Event, EventSet, Handshake, Packet, Protocol, Stage, Stats, Text,
-    Transport,
-};
+use crate::{CloseFrame, CloseReason, Error, Event, EventSet, Handshake, Packet, Stage, Stats, Transport};
 
 /// Packets and instants in, packets and events out. Opens no socket and reads no clock.
 ///
@@ -299,142 +297,6 @@ impl Engine {
     }
 }
 
-// How.
-impl Engine {
-    fn open(&mut self, handshake: Handshake, now: Instant) {
-        self.heartbeat = Some(Heartbeat::new(&handshake, now));
-        if self.state == State::Closing {
-            self.handshake = Some(handshake); // given up before it was open: all that remains is to close it
-            return;
-        }
-        self.state = State::Open;
-        self.inbox.push(Event::Open(handshake.clone()));
-        let check = |packet: &_| check(packet, &handshake, self.current, &self.settings);
-        for error in self.outbox.refuse(check) {
-            self.inbox.push(Event::Error(error));
-        }
-        if self.inbox.wants(EventSet::PACKET_CREATE) {
-            self.outbox.queued().for_each(|packet| self.inbox.push(Event::PacketCreate(packet.clone())));
-        }
-        if self.settings.upgrade && self.current == Transport::Polling && handshake.offers(Transport::WebSocket) {
-            self.trial = Some(Trial::new(now, self.settings.probe_timeout, now - self.since));
-            self.inbox.push(Event::Upgrading(Transport::WebSocket));
-        }
-        self.handshake = Some(handshake);
-    }
-
-    /// The WebSocket on trial sent something: the answer to the probe, or it has failed.
-    fn handle_probe_packet(&mut self, packet: Packet, via: Transport) {
-        if !self.trial.as_mut().is_some_and(|trial| trial.handle_packet(&packet)) {
-            self.fail_trial(Error::Protocol { transport: via, packet: Box::new(packet) });
-        }
-    }
-
-    fn handle_message(&mut self, data: Data) {
-        if self.protocol() == Protocol::Auto && !self.settings.base64 {
-            if let Data::Binary(bytes) = &data {
-                if bytes.first() != Some(&MESSAGE) {
-                    self.learn(Protocol::V4); // protocol 3 would have the type first
-                }
-            }
-        }
-        if self.state == State::Open {
-            self.stats.packets_received += 1;
-            self.stats.bytes_received += data.len() as u64;
-            self.inbox.push(Event::Message(data));
-        }
-    }
-
-    fn handle_ping(&mut self, data: Text, now: Instant) {
-        if self.protocol() == Protocol::Auto {
-            self.learn(Protocol::V4);
-        }
-        if self.protocol() == Protocol::V4 {
-            if let Some(heartbeat) = &mut self.heartbeat {
-                heartbeat.handle_ping(now);
-            }
-            if !self.wants_close() {
-                self.control = Some(Packet::Pong(data)); // nothing goes after the end of what we send
-            }
-            self.inbox.push(Event::Ping);
-        }
-    }
-
-    fn handle_pong(&mut self, now: Instant) {
-        if self.protocol() == Protocol::Auto {
-            self.learn(Protocol::V3);
-        }
-        if let Some(heartbeat) = &mut self.heartbeat {
-            heartbeat.handle_packet(now);
-            heartbeat.handle_pong(now);
-        }
-        self.inbox.push(Event::Pong);
-    }
-
-    /// Whether the next event has to wait: it carries binary whose first byte is protocol 3's or the user's.
-    fn awaits_protocol(&self) -> bool {
-        self.protocol() == Protocol::Auto && !self.settings.base64 && self.inbox.next_is_binary()
-    }
-
-    fn learn(&mut self, protocol: Protocol) {
-        if let (Some(handshake), Some(heartbeat)) = (&mut self.handshake, &mut self.heartbeat) {
-            handshake.protocol = protocol;
-            heartbeat.learn(protocol);
-            if protocol == Protocol::V3 && !self.settings.base64 {
-                self.inbox.strip_type_bytes();
-            }
-        }
-    }
-
-    fn beat(&mut self, now: Instant, caught_up: bool) {
-        let listening = self.wants_read();
-        let Some(heartbeat) = &mut self.heartbeat else { return };
-        if heartbeat.is_overdue(now) && listening {
-            if caught_up {
-                self.finish(CloseReason::PingTimeout, None, None);
-            }
-        } else if heartbeat.poll_ping(now) {
-            self.control = Some(Packet::Ping(Text::default()));
-        }
-    }
-
-    fn writing_deadline(&self) -> Option<Instant> {
-        Some(self.writing_since? + self.settings.write_timeout)
-    }
-
-    /// The WebSocket is given up; the session goes on where it is.
-    fn fail_trial(&mut self, error: Error) {
-        if self.trial.take().is_some() {
-            self.inbox.push(Event::UpgradeError(error));
-        }
-    }
-
-    /// The session ends with an error, which is no news if we were closing it.
-    fn fail(&mut self, reason: CloseReason, error: Error) {
-        if self.is_closing() {
-            return self.finish(CloseReason::ForcedClose, Some(error), None);
-        }
-        self.fail_trial(Error::Closed);
-        self.inbox.push(Event::Error(error.clone()));
-        self.finish(reason, Some(error), None);
-    }
-
-    fn finish(&mut self, reason: CloseReason, error: Option<Error>, frame: Option<CloseFrame>) {
-        self.fail_trial(Error::Closed);
-        self.tell_close(reason, error, frame);
-        self.state = State::Closed;
-        self.writing_since = None;
-    }
-
-    fn tell_close(&mut self, reason: CloseReason, error: Option<Error>, frame: Option<CloseFrame>) {
-        if self.protocol() == Protocol::Auto && self.inbox.any_is_binary() {
-            self.learn(Protocol::V3); // it will not come out any more, and this is what is by far more likely
-        }
-        let (unsent, in_doubt) = self.outbox.take();
-        self.inbox.close(Close { reason, error, frame, unsent, in_doubt });
-    }
-}
-
 impl fmt::Debug for Engine {
     /// Leaves out what is in packets, and the session's ID: they are not for logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -448,9 +310,6 @@ impl fmt::Debug for Engine {
             .finish_non_exhaustive()
     }
 }
-
-/// The type of a message, as protocol 3 puts it before binary.
-const MESSAGE: u8 = 4;
 
 #[cfg(test)]
 mod tests;

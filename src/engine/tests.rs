@@ -4,7 +4,7 @@ use Transport::{Polling, WebSocket};
 use proptest::prelude::*;
 
 use super::*;
-use crate::codec::DecodeError;
+use crate::{Close, Data, Protocol, Text, codec::DecodeError};
 
 /// An engine, a clock, and short words for what is done to it.
 struct Session {

@@ -1,0 +1,146 @@
+//! How what is told changes the state.
+
+use std::time::Instant;
+
+use super::{Engine, Heartbeat, State, Trial, limits::check};
+use crate::{
+    Close, CloseFrame, CloseReason, Data, Error, Event, EventSet, Handshake, Packet, Protocol, Text, Transport,
+};
+
+impl Engine {
+    pub(super) fn open(&mut self, handshake: Handshake, now: Instant) {
+        self.heartbeat = Some(Heartbeat::new(&handshake, now));
+        if self.state == State::Closing {
+            self.handshake = Some(handshake); // given up before it was open: all that remains is to close it
+            return;
+        }
+        self.state = State::Open;
+        self.inbox.push(Event::Open(handshake.clone()));
+        let check = |packet: &_| check(packet, &handshake, self.current, &self.settings);
+        for error in self.outbox.refuse(check) {
+            self.inbox.push(Event::Error(error));
+        }
+        if self.inbox.wants(EventSet::PACKET_CREATE) {
+            self.outbox.queued().for_each(|packet| self.inbox.push(Event::PacketCreate(packet.clone())));
+        }
+        if self.settings.upgrade && self.current == Transport::Polling && handshake.offers(Transport::WebSocket) {
+            self.trial = Some(Trial::new(now, self.settings.probe_timeout, now - self.since));
+            self.inbox.push(Event::Upgrading(Transport::WebSocket));
+        }
+        self.handshake = Some(handshake);
+    }
+
+    /// The WebSocket on trial sent something: the answer to the probe, or it has failed.
+    pub(super) fn handle_probe_packet(&mut self, packet: Packet, via: Transport) {
+        if !self.trial.as_mut().is_some_and(|trial| trial.handle_packet(&packet)) {
+            self.fail_trial(Error::Protocol { transport: via, packet: Box::new(packet) });
+        }
+    }
+
+    pub(super) fn handle_message(&mut self, data: Data) {
+        if self.protocol() == Protocol::Auto && !self.settings.base64 {
+            if let Data::Binary(bytes) = &data {
+                if bytes.first() != Some(&MESSAGE) {
+                    self.learn(Protocol::V4); // protocol 3 would have the type first
+                }
+            }
+        }
+        if self.state == State::Open {
+            self.stats.packets_received += 1;
+            self.stats.bytes_received += data.len() as u64;
+            self.inbox.push(Event::Message(data));
+        }
+    }
+
+    pub(super) fn handle_ping(&mut self, data: Text, now: Instant) {
+        if self.protocol() == Protocol::Auto {
+            self.learn(Protocol::V4);
+        }
+        if self.protocol() == Protocol::V4 {
+            if let Some(heartbeat) = &mut self.heartbeat {
+                heartbeat.handle_ping(now);
+            }
+            if !self.wants_close() {
+                self.control = Some(Packet::Pong(data)); // nothing goes after the end of what we send
+            }
+            self.inbox.push(Event::Ping);
+        }
+    }
+
+    pub(super) fn handle_pong(&mut self, now: Instant) {
+        if self.protocol() == Protocol::Auto {
+            self.learn(Protocol::V3);
+        }
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.handle_packet(now);
+            heartbeat.handle_pong(now);
+        }
+        self.inbox.push(Event::Pong);
+    }
+
+    /// Whether the next event has to wait: it carries binary whose first byte is protocol 3's or the user's.
+    pub(super) fn awaits_protocol(&self) -> bool {
+        self.protocol() == Protocol::Auto && !self.settings.base64 && self.inbox.next_is_binary()
+    }
+
+    fn learn(&mut self, protocol: Protocol) {
+        if let (Some(handshake), Some(heartbeat)) = (&mut self.handshake, &mut self.heartbeat) {
+            handshake.protocol = protocol;
+            heartbeat.learn(protocol);
+            if protocol == Protocol::V3 && !self.settings.base64 {
+                self.inbox.strip_type_bytes();
+            }
+        }
+    }
+
+    pub(super) fn beat(&mut self, now: Instant, caught_up: bool) {
+        let listening = self.wants_read();
+        let Some(heartbeat) = &mut self.heartbeat else { return };
+        if heartbeat.is_overdue(now) && listening {
+            if caught_up {
+                self.finish(CloseReason::PingTimeout, None, None);
+            }
+        } else if heartbeat.poll_ping(now) {
+            self.control = Some(Packet::Ping(Text::default()));
+        }
+    }
+
+    pub(super) fn writing_deadline(&self) -> Option<Instant> {
+        Some(self.writing_since? + self.settings.write_timeout)
+    }
+
+    /// The WebSocket is given up; the session goes on where it is.
+    pub(super) fn fail_trial(&mut self, error: Error) {
+        if self.trial.take().is_some() {
+            self.inbox.push(Event::UpgradeError(error));
+        }
+    }
+
+    /// The session ends with an error, which is no news if we were closing it.
+    pub(super) fn fail(&mut self, reason: CloseReason, error: Error) {
+        if self.is_closing() {
+            return self.finish(CloseReason::ForcedClose, Some(error), None);
+        }
+        self.fail_trial(Error::Closed);
+        self.inbox.push(Event::Error(error.clone()));
+        self.finish(reason, Some(error), None);
+    }
+
+    pub(super) fn finish(&mut self, reason: CloseReason, error: Option<Error>, frame: Option<CloseFrame>) {
+        self.fail_trial(Error::Closed);
+        self.tell_close(reason, error, frame);
+        self.state = State::Closed;
+        self.writing_since = None;
+    }
+
+    pub(super) fn tell_close(&mut self, reason: CloseReason, error: Option<Error>, frame: Option<CloseFrame>) {
+        if self.protocol() == Protocol::Auto && self.inbox.any_is_binary() {
+            self.learn(Protocol::V3); // it will not come out any more, and this is what is by far more likely
+        }
+        let (unsent, in_doubt) = self.outbox.take();
+        self.inbox.close(Close { reason, error, frame, unsent, in_doubt });
+    }
+}
+
+/// The type of a message, as protocol 3 puts it before binary.
+const MESSAGE: u8 = 4;
