@@ -15,6 +15,7 @@ use crate::{
     BoxError, Data, Error, Packet, Protocol, ServerCode, Stage, Transport,
     codec::{Codec, DecodeError, Framing, Payload},
     endpoint::Endpoint,
+    http::HttpClient,
 };
 
 /// Service from what goes out, a poll or packets, to what comes back, packets.
@@ -73,10 +74,7 @@ impl<S> Polling<S> {
     }
 }
 
-impl<S> Service<Call> for Polling<S>
-where
-    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError>,
-{
+impl<S: HttpClient> Service<Call> for Polling<S> {
     type Response = Payload;
     type Error = Error;
     type Future = Either<ResponseFuture<S::Future>, future::Ready<Result<Payload, Error>>>;

@@ -2,23 +2,22 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use tower::{Service, ServiceExt};
+use tower::ServiceExt;
 
 use super::call::{Call, Polling, Session, decode};
 use crate::{
-    BoxError, Error, Packet, Protocol, Transport,
+    Error, Packet, Protocol, Transport,
     codec::{Codec, Payload},
+    http::HttpClient,
 };
 
 /// Opens a session: the payload of its first reply, and the polling that belongs to it.
 ///
 /// `plain` is the same service without JSONP.
-pub(super) async fn open<S>(mut polling: Polling<S>, plain: Polling<S>) -> Result<(Polling<S>, Payload), Error>
-where
-    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError> + Clone,
-{
+pub(super) async fn open<S: HttpClient>(
+    mut polling: Polling<S>,
+    plain: Polling<S>,
+) -> Result<(Polling<S>, Payload), Error> {
     let wanted = polling.protocol;
     let first = match polling.clone().oneshot(Call::Poll).await {
         Err(error) if wanted == Protocol::Auto && error.refuses_version() => {
@@ -47,10 +46,7 @@ where
 }
 
 /// Finds out which protocol a server speaks by a handshake that is thrown away.
-pub(crate) async fn ask_protocol<S>(mut polling: Polling<S>) -> Result<Protocol, Error>
-where
-    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError> + Clone,
-{
+pub(crate) async fn ask_protocol<S: HttpClient>(mut polling: Polling<S>) -> Result<Protocol, Error> {
     match polling.clone().oneshot(Call::Poll).await {
         Err(error) if error.refuses_version() => Err(Error::UnsupportedProtocol),
         Err(error) => Err(error),
@@ -64,10 +60,7 @@ where
 
 /// With base64, engine.io 1 shows itself only in a handshake without: that one it answers in binary. Where such a
 /// handshake can't be had, a later version is the better guess.
-async fn is_engine_io_1<S>(mut plain: Polling<S>) -> bool
-where
-    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError> + Clone,
-{
+async fn is_engine_io_1<S: HttpClient>(mut plain: Polling<S>) -> bool {
     plain.base64 = false;
     plain.protocol = Protocol::V3;
     let Ok(payload) = plain.clone().oneshot(Call::Poll).await else { return false };
@@ -86,10 +79,7 @@ fn session(payload: &Payload) -> Result<Option<Session>, Error> {
 }
 
 /// Ends a session that nobody wants. Whether the server hears it changes nothing here.
-async fn close<S>(polling: Polling<S>)
-where
-    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError> + Clone,
-{
+async fn close<S: HttpClient>(polling: Polling<S>) {
     if polling.session.is_none() {
         return;
     }

@@ -4,28 +4,24 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
 use futures::{Sink, Stream, future::BoxFuture};
-use http::{Request, Response};
 use pin_project_lite::pin_project;
-use tower::{Service, ServiceExt, util::Oneshot};
+use tower::{ServiceExt, util::Oneshot};
 
 use super::{
     call::{Call, Polling, decode},
     discovery,
 };
 use crate::{
-    BoxError, Error, Packet,
+    Error, Packet,
     codec::{Payload, PayloadSize},
+    http::HttpClient,
     link::Link,
 };
 
 pin_project! {
     /// Packets over HTTP: one GET at a time waits for them, one POST at a time carries them.
-    pub(crate) struct LongPolling<S>
-    where
-        S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError>,
-    {
+    pub(crate) struct LongPolling<S: HttpClient> {
         polling: Polling<S>,
         opening: Option<Opening<S>>,
         #[pin]
@@ -44,11 +40,7 @@ pin_project! {
 
 type Opening<S> = BoxFuture<'static, Result<(Polling<S>, Payload), Error>>;
 
-impl<S> LongPolling<S>
-where
-    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError> + Clone + Send + 'static,
-    S::Future: Send,
-{
+impl<S: HttpClient> LongPolling<S> {
     /// Begins a session. `plain` is the same polling without JSONP; `fallback` is what to try when the reply to the
     /// first handshake can't be read.
     pub(crate) fn open(polling: Polling<S>, plain: Polling<S>, fallback: Option<Polling<S>>) -> Self {
@@ -111,11 +103,7 @@ where
     }
 }
 
-impl<S> Stream for LongPolling<S>
-where
-    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError> + Clone + Send + 'static,
-    S::Future: Send,
-{
+impl<S: HttpClient> Stream for LongPolling<S> {
     type Item = Result<Packet, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -143,11 +131,7 @@ where
     }
 }
 
-impl<S> Sink<Packet> for LongPolling<S>
-where
-    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError> + Clone + Send + 'static,
-    S::Future: Send,
-{
+impl<S: HttpClient> Sink<Packet> for LongPolling<S> {
     type Error = Error;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -187,11 +171,7 @@ where
     }
 }
 
-impl<S> Link for LongPolling<S>
-where
-    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError> + Clone + Send + 'static,
-    S::Future: Send,
-{
+impl<S: HttpClient> Link for LongPolling<S> {
     fn has_room(&self, packet: &Packet) -> bool {
         let codec = self.polling.codec();
         self.batch.is_empty() || self.batch_size.with(packet, codec).bytes(codec) <= self.max_batch
@@ -210,10 +190,7 @@ where
     }
 }
 
-impl<S> fmt::Debug for LongPolling<S>
-where
-    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError>,
-{
+impl<S: HttpClient> fmt::Debug for LongPolling<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LongPolling")
             .field("get", &self.get.is_some())

@@ -2,16 +2,14 @@
 
 use std::{io, time::Duration};
 
-use bytes::Bytes;
 use futures::StreamExt;
-use http::{Request, Response};
 use tokio_tungstenite::tungstenite::{self, Message, error::ProtocolError};
-use tower::Service;
 
 use super::{Io, Socket, upgrade::Upgrade};
 use crate::{
     BoxError, CloseFrame, Error, Handshake, Packet, Protocol, Stage, Text, Transport,
     codec::{Codec, DecodeError},
+    http::HttpClient,
     polling::{Polling, ask_protocol},
 };
 
@@ -24,10 +22,7 @@ pub(crate) struct Opened<T> {
 }
 
 /// Opens a WebSocket beside polling.
-pub(crate) async fn open_trial<S>(upgrade: Upgrade<S>, handshake: Handshake) -> Result<Opened<Io>, Error>
-where
-    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError>,
-{
+pub(crate) async fn open_trial<S: HttpClient>(upgrade: Upgrade<S>, handshake: Handshake) -> Result<Opened<Io>, Error> {
     let codec = Codec::of(handshake.protocol).base64(upgrade.base64);
     let socket = upgrade.connect(handshake.protocol, Some(&handshake.sid)).await?;
     Ok(Opened { socket, codec, first: None, frame: None })
@@ -38,15 +33,12 @@ where
 /// Both protocols open alike there, so `polling` finds out which it is where the handshake does not say: an answer to a
 /// version that the server refuses looks like a WebSocket, too, and then stays silent or turns into garbage. `patience`
 /// is how long silence is taken for slowness.
-pub(crate) async fn open_session<S>(
+pub(crate) async fn open_session<S: HttpClient>(
     upgrade: Upgrade<S>,
     polling: Polling<S>,
     wanted: Protocol,
     patience: Duration,
-) -> Result<Opened<Io>, Error>
-where
-    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError> + Clone,
-{
+) -> Result<Opened<Io>, Error> {
     let base64 = upgrade.base64;
     let (mut socket, wanted) = connect(upgrade, wanted).await?;
     let first = match tokio::time::timeout(patience, next(&mut socket)).await {
@@ -85,10 +77,7 @@ where
 }
 
 /// Asks for a WebSocket, once more if the server refuses the version and there is another; gives which is asked for.
-async fn connect<S>(upgrade: Upgrade<S>, wanted: Protocol) -> Result<(Socket<Io>, Protocol), Error>
-where
-    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError> + Clone,
-{
+async fn connect<S: HttpClient>(upgrade: Upgrade<S>, wanted: Protocol) -> Result<(Socket<Io>, Protocol), Error> {
     let (connected, asked) = match upgrade.clone().connect(wanted, None).await {
         Err(error) if wanted == Protocol::Auto && error.refuses_version() => {
             (upgrade.connect(Protocol::V3, None).await, Protocol::V3)
@@ -102,10 +91,7 @@ where
 }
 
 /// Asks by polling which protocol it is, unless there is no answer for a while: the WebSocket may work all the same.
-async fn ask<S>(polling: Polling<S>, patience: Duration) -> Option<Result<Protocol, Error>>
-where
-    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError> + Clone,
-{
+async fn ask<S: HttpClient>(polling: Polling<S>, patience: Duration) -> Option<Result<Protocol, Error>> {
     tokio::time::timeout(patience / 2, ask_protocol(polling)).await.ok()
 }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
+    HeaderMap, HeaderValue, Method, Request, StatusCode,
     header::{
         CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
         SEC_WEBSOCKET_VERSION, UPGRADE,
@@ -18,10 +18,10 @@ use tokio_tungstenite::{
         protocol::{Role, WebSocketConfig},
     },
 };
-use tower::{Service, ServiceExt};
+use tower::ServiceExt;
 
 use super::{Io, Socket, metered::Metered};
-use crate::{BoxError, Error, Protocol, ServerCode, Stage, Transport, endpoint::Endpoint};
+use crate::{BoxError, Error, Protocol, ServerCode, Stage, Transport, endpoint::Endpoint, http::HttpClient};
 
 /// Opens WebSockets by an ordinary request through an HTTP service, and so through all of its layers.
 #[derive(Clone, Debug)]
@@ -46,10 +46,7 @@ pub(crate) enum UpgradeError {
     UnknownExtension,
 }
 
-impl<S> Upgrade<S>
-where
-    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError>,
-{
+impl<S: HttpClient> Upgrade<S> {
     /// Asks for a WebSocket, of a running session or to open one, and checks the answer.
     pub(super) async fn connect(self, protocol: Protocol, sid: Option<&str>) -> Result<Socket<Io>, Error> {
         let stage = if sid.is_some() { Stage::Upgrading } else { Stage::Opening };
