@@ -23,8 +23,8 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     /// Reads `http`, `https`, `ws` and `wss` URLs. `path` stands for the URL's own, if given; a URL without a path
-    /// means `/engine.io/`.
-    pub(crate) fn new(uri: &Uri, path: Option<&str>, pairs: &[(String, String)]) -> Result<Self, Error> {
+    /// means `/engine.io/`. `slash` says whether the path gets one at its end.
+    pub(crate) fn new(uri: &Uri, path: Option<&str>, slash: bool, pairs: &[(String, String)]) -> Result<Self, Error> {
         let scheme = match uri.scheme_str() {
             Some("http" | "ws") => Scheme::HTTP,
             Some("https" | "wss") => Scheme::HTTPS,
@@ -44,7 +44,7 @@ impl Endpoint {
         let own_path = Some(uri.path()).filter(|path| !matches!(*path, "" | "/"));
         Ok(Self {
             authority: host.parse().map_err(Error::invalid_request)?,
-            path: with_slashes(path.or(own_path).unwrap_or(DEFAULT_PATH)),
+            path: with_slashes(path.or(own_path).unwrap_or(DEFAULT_PATH), slash),
             query: query(uri.query().unwrap_or_default(), pairs),
             scheme,
             headers,
@@ -79,10 +79,10 @@ impl Endpoint {
     }
 }
 
-fn with_slashes(path: &str) -> String {
+fn with_slashes(path: &str, at_the_end: bool) -> String {
     match path.trim_matches('/') {
         "" => "/".to_owned(),
-        path => format!("/{path}/"),
+        path => format!("/{path}{}", if at_the_end { "/" } else { "" }),
     }
 }
 
@@ -134,7 +134,7 @@ mod tests {
 
     fn polling(uri: &str, path: Option<&str>, pairs: &[(&str, &str)]) -> Request<()> {
         let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        let endpoint = Endpoint::new(&uri.parse().unwrap(), path, &pairs).unwrap();
+        let endpoint = Endpoint::new(&uri.parse().unwrap(), path, true, &pairs).unwrap();
         let request = endpoint.request(Method::GET, Transport::Polling, Protocol::Auto, Some("a/b"), false);
         request.unwrap().body(()).unwrap()
     }
@@ -161,6 +161,15 @@ mod tests {
     }
 
     #[test]
+    fn the_slash_at_the_end_may_be_left_out() {
+        for (path, expected) in [("/given/", "/given"), ("given", "/given"), ("/", "/")] {
+            let endpoint = Endpoint::new(&Uri::from_static("http://a"), Some(path), false, &[]).unwrap();
+            let request = endpoint.request(Method::GET, Transport::Polling, Protocol::V4, None, false).unwrap();
+            assert_eq!(request.body(()).unwrap().uri().path(), expected);
+        }
+    }
+
+    #[test]
     fn the_users_own_pairs_come_first() {
         let request = polling("http://a/?x=1&y", None, &[("token", "a b&c"), ("ü", "")]);
         assert_eq!(request.uri().query(), Some("x=1&y&token=a%20b%26c&%C3%BC=&EIO=4&transport=polling&sid=a%2Fb"));
@@ -178,7 +187,7 @@ mod tests {
     fn other_urls_are_refused() {
         for uri in ["ftp://a", "/path", "localhost:3000", "file:///a"] {
             let Ok(uri) = uri.parse() else { continue };
-            assert!(matches!(Endpoint::new(&uri, None, &[]), Err(Error::InvalidRequest(_))), "{uri}");
+            assert!(matches!(Endpoint::new(&uri, None, true, &[]), Err(Error::InvalidRequest(_))), "{uri}");
         }
     }
 }

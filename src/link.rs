@@ -4,7 +4,19 @@ use std::pin::Pin;
 
 use futures::{Sink, Stream};
 
-use crate::{CloseFrame, Error, Packet, Protocol};
+use crate::{CloseFrame, Error, Handshake, Packet, Protocol};
+
+/// Opens the transports of a session.
+pub(crate) trait Open<P, W> {
+    /// Begins a session by polling.
+    fn polling(&mut self) -> P;
+
+    /// Begins a session on a WebSocket alone.
+    fn websocket(&mut self) -> W;
+
+    /// Opens a WebSocket for a session that polls.
+    fn trial(&mut self, handshake: &Handshake) -> W;
+}
 
 /// Packets in and packets out, and the little steering that a session needs beyond that.
 ///

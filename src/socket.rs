@@ -2,6 +2,10 @@
 
 use std::{
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
 };
 
@@ -9,7 +13,6 @@ use futures::{Sink, Stream};
 
 use crate::{
     Error, Event, Handshake, Packet, Protocol, Receiver, Sender, State, Stats, Transport,
-    engine::Settings,
     http::Collected,
     polling::LongPolling,
     spawn,
@@ -41,19 +44,20 @@ use crate::{
 #[derive(Debug)]
 pub struct Socket {
     session: Pin<Box<Session>>,
+    upgraded: Option<Arc<AtomicBool>>, // the client's memory, if it has one
 }
 
 /// A session over the transports of this crate.
 pub(crate) type Session = Upgrading<LongPolling<Collected>, WebSocket<websocket::Io>>;
 
 impl Socket {
-    pub(crate) fn new(session: Session) -> Self {
-        Self { session: Box::pin(session) }
+    pub(crate) fn new(session: Session, upgraded: Option<Arc<AtomicBool>>) -> Self {
+        Self { session: Box::pin(session), upgraded }
     }
 
     /// A socket that only tells why there is none.
-    pub(crate) fn failed(settings: Settings, error: Error) -> Self {
-        Self::new(Upgrading::failed(settings, error))
+    pub(crate) fn failed(error: Error) -> Self {
+        Self::new(Upgrading::failed(error), None)
     }
 
     /// Gives the session a task of its own, and hands out its two ends.
@@ -109,7 +113,7 @@ impl Socket {
         if self.handshake().is_some() {
             return Poll::Ready(Ok(()));
         }
-        while let Some(event) = ready!(self.session.as_mut().poll_next(cx)) {
+        while let Some(event) = ready!(Pin::new(&mut *self).poll_next(cx)) {
             if let Event::Close(close) = event {
                 return Poll::Ready(Err(close.error.unwrap_or(Error::Closed)));
             }
@@ -122,7 +126,16 @@ impl Stream for Socket {
     type Item = Event;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        self.session.as_mut().poll_next(cx)
+        let event = self.session.as_mut().poll_next(cx);
+        if let (Some(upgraded), Poll::Ready(Some(event))) = (&self.upgraded, &event) {
+            let is_websocket = self.transport() == Transport::WebSocket;
+            match event {
+                Event::Open(_) | Event::Upgrade(_) => upgraded.store(is_websocket, Ordering::Relaxed),
+                Event::Error(_) if is_websocket => upgraded.store(false, Ordering::Relaxed),
+                _ => {}
+            }
+        }
+        event
     }
 }
 

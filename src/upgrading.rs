@@ -18,9 +18,9 @@ use tracing::{Span, debug, debug_span, trace};
 
 use self::pick::{Unflushed, has_room, pick, written};
 use crate::{
-    Error, Event, Handshake, Packet, State, Transport,
+    Error, Event, Packet, State, Transport,
     engine::{Engine, Settings},
-    link::Link,
+    link::{Link, Open},
     wakers::{Half, Wakers},
 };
 
@@ -38,48 +38,40 @@ pin_project! {
         #[pin]
         timer: Sleep,
         engine: Engine,
-        open_trial: Option<OpenTrial<W>>,
+        opener: Option<Opener<P, W>>, // none once nothing more is to be opened
         unflushed: Unflushed,
         written: u64, // bytes, by the WebSocket
-        started: bool,
         wakers: Arc<Wakers>,
         span: Span, // of the session, once it has an ID
     }
 }
 
-/// Opens the WebSocket that a session may move to.
-pub(crate) type OpenTrial<W> = Box<dyn FnOnce(&Handshake) -> W + Send>;
+/// Opens the transports of a session, of whichever kind they are.
+pub(crate) type Opener<P, W> = Box<dyn Open<P, W> + Send>;
 
 impl<P: Link, W: Link> Upgrading<P, W> {
-    /// A session that begins with polling and may move to what `open_trial` opens.
-    pub(crate) fn begin_with_polling(settings: Settings, polling: P, open_trial: OpenTrial<W>) -> Self {
-        Self::new(settings, Some(polling), None, Some(open_trial))
-    }
-
-    /// A session on a WebSocket alone.
-    pub(crate) fn begin_with_websocket(settings: Settings, websocket: W) -> Self {
-        Self::new(settings, None, Some(websocket), None)
+    /// A session to be. Nothing is opened before it is polled.
+    pub(crate) fn new(settings: Settings, opener: Opener<P, W>) -> Self {
+        Self::with(settings, Some(opener))
     }
 
     /// A session that has failed before it began.
-    pub(crate) fn failed(settings: Settings, error: Error) -> Self {
-        let transport = settings.transport;
-        let mut failed = Self::new(settings, None, None, None);
-        failed.engine.handle_error(error, transport);
+    pub(crate) fn failed(error: Error) -> Self {
+        let mut failed = Self::with(Settings::default(), None);
+        failed.engine.refuse(error);
         failed
     }
 
-    fn new(settings: Settings, polling: Option<P>, websocket: Option<W>, open_trial: Option<OpenTrial<W>>) -> Self {
+    fn with(settings: Settings, opener: Option<Opener<P, W>>) -> Self {
         let now = now();
         Self {
-            polling,
-            websocket,
+            polling: None,
+            websocket: None,
             timer: tokio::time::sleep_until((now + settings.handshake_timeout).into()),
             engine: Engine::new(settings, now),
-            open_trial,
+            opener,
             unflushed: Unflushed::default(),
             written: 0,
-            started: false,
             wakers: Arc::default(),
             span: Span::none(),
         }
@@ -106,13 +98,12 @@ impl<P: Link, W: Link> Upgrading<P, W> {
             // When nothing moves, every part is pending and holds our waker. A failure is told to the engine, which
             // turns it into events.
             let now = now();
-            self.as_mut().start(now);
+            let switched = self.as_mut().drive_switch(now);
             let read = self.as_mut().drive_read(now, cx);
             let flushed = self.as_mut().drive_flush(now, cx);
             let caught_up = !read && !flushed;
             let fired = self.as_mut().drive_timer(now, caught_up, cx);
             let wrote = self.as_mut().drive_write(now, cx);
-            let switched = self.as_mut().drive_switch();
             if caught_up && !(fired || wrote || switched) {
                 if round > 0 {
                     self.wakers.wake_other(half);
@@ -121,14 +112,6 @@ impl<P: Link, W: Link> Upgrading<P, W> {
             }
         }
         waker.wake(); // a peer this fast gets its next turn after others had theirs
-    }
-
-    /// Has the engine's clock begin with the first turn, before which nothing was sent.
-    fn start(self: Pin<&mut Self>, now: Instant) {
-        let this = self.project();
-        if !std::mem::replace(this.started, true) {
-            this.engine.handle_start(now);
-        }
     }
 
     /// Reads what has come.
@@ -228,7 +211,7 @@ impl<P: Link, W: Link> Upgrading<P, W> {
     }
 
     /// Opens, changes and drops transports as the engine has decided.
-    fn drive_switch(self: Pin<&mut Self>) -> bool {
+    fn drive_switch(self: Pin<&mut Self>, now: Instant) -> bool {
         let mut this = self.project();
         if this.span.is_none() {
             if let Some(handshake) = this.engine.handshake() {
@@ -236,20 +219,35 @@ impl<P: Link, W: Link> Upgrading<P, W> {
                 debug!(parent: &*this.span, protocol = ?handshake.protocol, "opened");
             }
         }
-        if this.engine.state() == State::Closed {
-            this.polling.set(None);
-            this.websocket.set(None);
-            return false;
-        }
-        match this.engine.transport() {
-            Transport::Polling if this.engine.wants_trial() && this.websocket.is_none() => {
-                debug!("upgrading");
-                let trial = this.open_trial.take().zip(this.engine.handshake());
-                let trial = trial.map(|(open_trial, handshake)| open_trial(handshake));
-                this.websocket.set(trial);
+        match (this.engine.state(), this.engine.transport()) {
+            (State::Closed, _) => {
+                this.polling.set(None);
+                this.websocket.set(None);
+                *this.opener = None;
+            }
+            (State::Opening, Transport::Polling) if this.polling.is_none() => {
+                this.websocket.set(None);
+                this.polling.set(this.opener.as_mut().map(|opener| opener.polling()));
+                this.engine.handle_start(now);
                 return true;
             }
-            Transport::Polling if this.engine.wants_silence() => {
+            (State::Opening, Transport::WebSocket) if this.websocket.is_none() => {
+                this.polling.set(None);
+                this.websocket.set(this.opener.as_mut().map(|opener| opener.websocket()));
+                this.engine.handle_start(now);
+                return true;
+            }
+            (State::Closing, _) if this.polling.is_none() && this.websocket.is_none() => {
+                this.engine.handle_closed(); // it was never begun
+                return true;
+            }
+            (_, Transport::Polling) if this.engine.wants_trial() && this.websocket.is_none() => {
+                debug!("upgrading");
+                let opener = this.opener.as_mut().zip(this.engine.handshake());
+                this.websocket.set(opener.map(|(opener, handshake)| opener.trial(handshake)));
+                return true;
+            }
+            (_, Transport::Polling) if this.engine.wants_silence() => {
                 let silent = this.polling.as_ref().as_pin_ref().is_none_or(|polling| polling.is_silent());
                 if silent && !this.unflushed.get(Transport::Polling) {
                     debug!("upgraded");
@@ -258,7 +256,7 @@ impl<P: Link, W: Link> Upgrading<P, W> {
                     return true;
                 }
             }
-            Transport::Polling if !this.engine.wants_trial() => {
+            (_, Transport::Polling) if !this.engine.wants_trial() => {
                 this.websocket.set(None);
                 this.unflushed.set(Transport::WebSocket, false);
             }

@@ -22,10 +22,17 @@ pub struct ClientBuilder {
 
 /// Where requests go, and what is in them.
 impl ClientBuilder {
-    /// Sets the path, which gets a slash at either end where it has none. Otherwise it is the URL's own, and
+    /// Sets the path, which gets a slash at either end where it has none, as far as
+    /// [`add_trailing_slash`](Self::add_trailing_slash) allows. Otherwise it is the URL's own, and
     /// `/engine.io/` if the URL has none.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.options.path = Some(path.into());
+        self
+    }
+
+    /// Sets whether the path gets a slash at its end; `true` by default.
+    pub fn add_trailing_slash(mut self, add: bool) -> Self {
+        self.options.trailing_slash = add;
         self
     }
 
@@ -64,7 +71,21 @@ impl ClientBuilder {
 impl ClientBuilder {
     /// Sets the transports. The first opens the session; polling upgrades to WebSocket if that is among them.
     pub fn transports(mut self, transports: impl IntoIterator<Item = Transport>) -> Self {
-        self.options.transports = transports.into_iter().collect();
+        self.options.engine.transports = transports.into_iter().collect();
+        self
+    }
+
+    /// Sets whether the next transport of the list is tried when one fails to open the session; `false` by default. Each
+    /// has the whole handshake timeout, and only the last failure is told.
+    pub fn try_all_transports(mut self, try_all: bool) -> Self {
+        self.options.engine.try_all_transports = try_all;
+        self
+    }
+
+    /// Sets whether a session begins with the WebSocket where the last one of this client, or of a clone, has got to it;
+    /// `false` by default. A WebSocket that fails is forgotten.
+    pub fn remember_upgrade(mut self, remember: bool) -> Self {
+        self.options.remember_upgrade = remember;
         self
     }
 
@@ -234,13 +255,14 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client, Error> {
         let mut options = self.options;
         let engine = &mut options.engine;
-        engine.transport = *options.transports.first().ok_or(Error::NoTransports)?;
-        engine.upgrade &= options.transports.contains(&Transport::WebSocket);
+        if engine.transports.is_empty() {
+            return Err(Error::NoTransports);
+        }
         engine.jsonp = options.force_jsonp;
         engine.base64 |= engine.jsonp;
         let http = self.http.unwrap_or_else(|| stack::default_client(options.connect_timeout));
         let http = self.layers.into_iter().fold(http, |http, layer| layer(http));
-        Ok(Client { options: Arc::new(options), http, jsonp_index: Arc::default() })
+        Ok(Client { options: Arc::new(options), http, jsonp_index: Arc::default(), upgraded: Arc::default() })
     }
 }
 

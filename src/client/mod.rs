@@ -7,7 +7,10 @@ mod stack;
 
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicU32},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -16,7 +19,7 @@ use tower::Service;
 
 pub use self::{builder::ClientBuilder, connect::Connect};
 use self::{options::Options, stack::Stack};
-use crate::{Error, Socket, Transport, endpoint::Endpoint, http::HttpService};
+use crate::{Error, Socket, Transport, endpoint::Endpoint, http::HttpService, upgrading::Upgrading};
 
 /// Opens sessions, all with the same settings and over the same HTTP service.
 ///
@@ -40,6 +43,7 @@ pub struct Client {
     options: Arc<Options>,
     http: HttpService,
     jsonp_index: Arc<AtomicU32>, // JSONP's `j` counts the sessions
+    upgraded: Arc<AtomicBool>,   // whether the last session got to a WebSocket
 }
 
 impl Client {
@@ -72,18 +76,26 @@ impl Client {
     ///
     /// Outside of a Tokio runtime with its timer enabled.
     pub fn open(&self, uri: Uri) -> Socket {
-        self.try_open(&uri).unwrap_or_else(|error| Socket::failed(self.options.engine.clone(), error))
+        self.try_open(&uri).unwrap_or_else(Socket::failed)
     }
 
     fn try_open(&self, uri: &Uri) -> Result<Socket, Error> {
         let options = &*self.options;
-        let endpoint = Endpoint::new(uri, options.path.as_deref(), &options.query)?;
-        let stack =
-            Stack { options, endpoint: Arc::new(endpoint), http: self.http.clone(), jsonp_index: &self.jsonp_index };
-        Ok(Socket::new(match options.engine.transport {
-            Transport::Polling => stack.begin_with_polling(),
-            Transport::WebSocket => stack.begin_with_websocket(),
-        }))
+        let endpoint = Endpoint::new(uri, options.path.as_deref(), options.trailing_slash, &options.query)?;
+        let stack = Stack {
+            options: Arc::clone(&self.options),
+            endpoint: Arc::new(endpoint),
+            http: self.http.clone(),
+            jsonp_index: Arc::clone(&self.jsonp_index),
+        };
+        let mut settings = options.engine.clone();
+        if !options.remember_upgrade {
+            return Ok(Socket::new(Upgrading::new(settings, Box::new(stack)), None));
+        }
+        if self.upgraded.load(Ordering::Relaxed) {
+            settings.transports.sort_by_key(|&transport| transport != Transport::WebSocket);
+        }
+        Ok(Socket::new(Upgrading::new(settings, Box::new(stack)), Some(Arc::clone(&self.upgraded))))
     }
 }
 
@@ -92,7 +104,7 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("path", &self.options.path)
-            .field("transports", &self.options.transports)
+            .field("transports", &self.options.engine.transports)
             .finish_non_exhaustive()
     }
 }

@@ -2,15 +2,16 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
 
-use crate::{Transport, engine::Settings};
+use crate::engine::Settings;
 
 /// What a client was told of its requests and transports, and for the core of its sessions.
 #[derive(Clone)]
 pub(super) struct Options {
     pub(super) path: Option<String>,
+    pub(super) trailing_slash: bool,
     pub(super) query: Vec<(String, String)>,
     pub(super) extra_headers: HeaderMap,
-    pub(super) transports: Vec<Transport>,
+    pub(super) remember_upgrade: bool,
     pub(super) jsonp: bool, // if an ordinary handshake can't be read
     pub(super) force_jsonp: bool,
     pub(super) timestamps: Timestamps,
@@ -32,9 +33,10 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             path: None,
+            trailing_slash: true,
             query: Vec::new(),
             extra_headers: HeaderMap::new(),
-            transports: vec![Transport::Polling, Transport::WebSocket],
+            remember_upgrade: false,
             jsonp: false,
             force_jsonp: false,
             timestamps: Timestamps { polling: true, websocket: false, param: "t".to_owned() },

@@ -10,46 +10,45 @@ use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
 use super::options::Options;
 use crate::{
+    Handshake,
     endpoint::Endpoint,
     http::{Collected, HttpService},
+    link::Open,
     polling::{LongPolling, Polling},
-    socket::Session,
-    upgrading::{OpenTrial, Upgrading},
     websocket::{self, Upgrade, WebSocket},
 };
 
 /// What the transports of one session send their requests through.
-pub(super) struct Stack<'a> {
-    pub(super) options: &'a Options,
+pub(super) struct Stack {
+    pub(super) options: Arc<Options>,
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) http: HttpService,
-    pub(super) jsonp_index: &'a AtomicU32, // JSONP's `j` counts the sessions
+    pub(super) jsonp_index: Arc<AtomicU32>, // JSONP's `j` counts the sessions
 }
 
-impl Stack<'_> {
-    pub(super) fn begin_with_polling(&self) -> Session {
-        let plain = self.polling();
-        let polling = if self.options.force_jsonp {
+impl Open<LongPolling<Collected>, WebSocket<websocket::Io>> for Stack {
+    fn polling(&mut self) -> LongPolling<Collected> {
+        let plain = self.plain_polling();
+        if self.options.force_jsonp {
             LongPolling::open(self.jsonp_polling(), plain, None)
         } else {
             LongPolling::open(plain.clone(), plain, self.options.jsonp.then(|| self.jsonp_polling()))
-        };
-        Upgrading::begin_with_polling(self.options.engine.clone(), polling, self.open_trial())
+        }
     }
 
-    pub(super) fn begin_with_websocket(&self) -> Session {
-        let settings = self.options.engine.clone();
+    fn websocket(&mut self) -> WebSocket<websocket::Io> {
+        let settings = &self.options.engine;
         let patience = settings.handshake_timeout / 2;
-        let opening = websocket::open_session(self.upgrade(), self.polling(), settings.protocol, patience);
-        Upgrading::begin_with_websocket(settings, WebSocket::new(opening))
+        WebSocket::new(websocket::open_session(self.upgrade(), self.plain_polling(), settings.protocol, patience))
     }
 
-    fn open_trial(&self) -> OpenTrial<WebSocket<websocket::Io>> {
-        let upgrade = self.upgrade();
-        Box::new(move |handshake| WebSocket::new(websocket::open_trial(upgrade, handshake.clone())))
+    fn trial(&mut self, handshake: &Handshake) -> WebSocket<websocket::Io> {
+        WebSocket::new(websocket::open_trial(self.upgrade(), handshake.clone()))
     }
+}
 
-    fn polling(&self) -> Polling<Collected> {
+impl Stack {
+    fn plain_polling(&self) -> Polling<Collected> {
         let settings = &self.options.engine;
         let service = self.service(None, self.options.timestamps.polling, true);
         Polling::new(service, Arc::clone(&self.endpoint), settings.protocol, settings.base64)
@@ -72,7 +71,7 @@ impl Stack<'_> {
     }
 
     fn service(&self, jsonp: Option<JsonpLayer>, timestamps: bool, timeout: bool) -> Collected {
-        let options = self.options;
+        let options = &self.options;
         let timestamp = timestamps.then(|| TimestampLayer::new().param(options.timestamps.param.clone()));
         let timeout = options.request_timeout.filter(|_| timeout).map(RequestTimeoutLayer::new);
         let service = ServiceBuilder::new()

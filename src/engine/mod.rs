@@ -55,7 +55,7 @@ impl Engine {
             state: State::Opening,
             since: now,
             deadline: now + settings.handshake_timeout,
-            current: settings.transport,
+            current: settings.transports.first().copied().unwrap_or(Transport::Polling),
             handshake: None,
             heartbeat: None,
             trial: None,
@@ -69,7 +69,13 @@ impl Engine {
         }
     }
 
-    /// The first request is about to go out: opening counts from here.
+    /// There is nothing to begin with.
+    pub(crate) fn refuse(&mut self, error: Error) {
+        self.settings.transports.clear();
+        self.fail(CloseReason::TransportError, error);
+    }
+
+    /// The first request of a transport is about to go out: opening counts from here.
     pub(crate) fn handle_start(&mut self, now: Instant) {
         self.since = now;
         self.deadline = now + self.settings.handshake_timeout;
@@ -165,8 +171,7 @@ impl Engine {
         match self.state {
             State::Opening => {
                 let error = Error::Ended { transport: via, stage: Stage::Opening };
-                self.inbox.push(Event::Error(error.clone()));
-                self.finish(CloseReason::TransportClose, Some(error), frame);
+                self.fail_with_frame(CloseReason::TransportClose, error, frame);
             }
             State::Open => self.finish(CloseReason::TransportClose, None, frame),
             State::Closing | State::Closed => self.finish(CloseReason::ForcedClose, None, frame),

@@ -23,7 +23,9 @@ impl Engine {
         if self.inbox.wants(EventSet::PACKET_CREATE) {
             self.outbox.queued().for_each(|packet| self.inbox.push(Event::PacketCreate(packet.clone())));
         }
-        if self.settings.upgrade && self.current == Transport::Polling && handshake.offers(Transport::WebSocket) {
+        let settings = &self.settings;
+        let wanted = settings.upgrade && settings.transports.contains(&Transport::WebSocket);
+        if wanted && self.current == Transport::Polling && handshake.offers(Transport::WebSocket) {
             self.trial = Some(Trial::new(now, self.settings.probe_timeout, now - self.since));
             self.inbox.push(Event::Upgrading(Transport::WebSocket));
         }
@@ -116,14 +118,32 @@ impl Engine {
         }
     }
 
-    /// The session ends with an error, which is no news if we were closing it.
+    /// The session ends with an error, unless it is being opened and another transport may do better.
     pub(super) fn fail(&mut self, reason: CloseReason, error: Error) {
+        self.fail_with_frame(reason, error, None);
+    }
+
+    pub(super) fn fail_with_frame(&mut self, reason: CloseReason, error: Error, frame: Option<CloseFrame>) {
         if self.is_closing() {
-            return self.finish(CloseReason::ForcedClose, Some(error), None);
+            return self.finish(CloseReason::ForcedClose, Some(error), frame); // and the error is no news
+        }
+        if self.state == State::Opening && self.try_next_transport() {
+            return;
         }
         self.fail_trial(Error::Closed);
         self.inbox.push(Event::Error(error.clone()));
-        self.finish(reason, Some(error), None);
+        self.finish(reason, Some(error), frame);
+    }
+
+    /// Goes on to the next transport of the list, and has the one that failed left alone from then on.
+    fn try_next_transport(&mut self) -> bool {
+        let transports = &mut self.settings.transports;
+        if !self.settings.try_all_transports || transports.len() < 2 {
+            return false;
+        }
+        transports.remove(0);
+        self.current = transports[0];
+        true
     }
 
     pub(super) fn finish(&mut self, reason: CloseReason, error: Option<Error>, frame: Option<CloseFrame>) {

@@ -5,8 +5,9 @@ use crate::{EventSet, Protocol, Transport};
 /// What the core has to know of the user's wishes.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    pub(crate) transport: Transport, // that opens the session
-    pub(crate) upgrade: bool,        // to the WebSocket, if the server offers it
+    pub(crate) transports: Vec<Transport>, // the first opens the session
+    pub(crate) try_all_transports: bool,
+    pub(crate) upgrade: bool, // to the WebSocket, if it is among them and the server offers it
     pub(crate) protocol: Protocol,
     pub(crate) base64: bool,
     pub(crate) jsonp: bool,
@@ -25,7 +26,8 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            transport: Transport::Polling,
+            transports: vec![Transport::Polling, Transport::WebSocket],
+            try_all_transports: false,
             upgrade: true,
             protocol: Protocol::Auto,
             base64: false,

@@ -19,7 +19,7 @@ impl Session {
     }
 
     fn open_with(settings: Settings, handshake: Handshake) -> Self {
-        let via = settings.transport;
+        let via = settings.transports[0];
         let mut session = Self::opening(settings);
         session.receive(Packet::Open(handshake), via);
         assert!(matches!(session.engine.poll_event(), Some(Event::Open(_))));
@@ -196,6 +196,39 @@ mod opening {
     }
 
     #[test]
+    fn the_next_transport_is_tried_if_all_may_be() {
+        let settings = || Settings { transports: vec![WebSocket, Polling], ..Settings::default() };
+        let mut session = Session::opening(settings());
+        session.engine.handle_error(broken(WebSocket), WebSocket);
+        assert_eq!(session.events(), ["error", "close transport error"], "unless it was asked for");
+
+        type Fail = fn(&mut Session);
+        let failures: [Fail; 4] = [
+            |session| session.engine.handle_error(broken(WebSocket), WebSocket),
+            |session| session.engine.handle_end(WebSocket, None),
+            |session| session.receive(Packet::Noop, WebSocket),
+            |session| session.wait(20 * SECOND),
+        ];
+        for fail in failures {
+            let mut session = Session::opening(Settings { try_all_transports: true, ..settings() });
+            session.send("hi");
+            fail(&mut session);
+            assert_eq!((session.engine.state(), session.engine.transport()), (State::Opening, Polling));
+            session.engine.handle_start(session.now);
+            session.wait(19 * SECOND);
+            session.receive(Packet::Open(handshake(Protocol::V4, &["websocket"])), Polling);
+            assert_eq!(session.events(), ["open"], "the failure is no news, and what has failed is not tried again");
+            assert_eq!(session.transmit(), [("hi".into(), Polling)]);
+        }
+
+        let mut session = Session::opening(Settings { try_all_transports: true, ..settings() });
+        session.engine.handle_error(broken(WebSocket), WebSocket);
+        session.engine.handle_error(broken(Polling), Polling);
+        let close = session.close_event();
+        assert!(matches!(close.error, Some(Error::Transport { transport: Polling, .. })), "the last error is told");
+    }
+
+    #[test]
     fn what_the_server_cannot_take_is_refused_once_that_is_known() {
         let mut session = Session::opening(Settings { upgrade: false, ..Settings::default() });
         session.send("x".repeat(100));
@@ -300,7 +333,7 @@ mod unknown_protocol {
     use super::*;
 
     fn session() -> Session {
-        let settings = Settings { transport: WebSocket, ..Settings::default() };
+        let settings = Settings { transports: vec![WebSocket], ..Settings::default() };
         let handshake = Handshake { max_payload: None, ..handshake(Protocol::Auto, &[]) };
         Session::open_with(settings, handshake)
     }
@@ -503,7 +536,7 @@ mod sending {
         assert!(matches!(session.engine.send("a\x1eb".into()), Err(Error::SeparatorInText)));
         session.send("\x1e".as_bytes());
         Session::polling(Protocol::V3).send("a\x1eb");
-        let settings = Settings { transport: WebSocket, ..Settings::default() };
+        let settings = Settings { transports: vec![WebSocket], ..Settings::default() };
         Session::open_with(settings, handshake(Protocol::V4, &[])).send("a\x1eb");
     }
 
@@ -654,7 +687,7 @@ mod closing {
     #[test]
     fn tells_why_the_server_ended_it() {
         let frame = CloseFrame { code: 1009, text: "too big".into() };
-        let settings = Settings { transport: WebSocket, ..Settings::default() };
+        let settings = Settings { transports: vec![WebSocket], ..Settings::default() };
         let mut session = Session::open_with(settings, handshake(Protocol::V4, &[]));
         session.receive("hi".into(), WebSocket);
         session.engine.handle_end(WebSocket, Some(frame.clone()));

@@ -28,7 +28,7 @@ struct Session {
 impl Session {
     fn opening(protocol: Protocol, base64: bool) -> Self {
         let (service, http) = mock::pair();
-        let endpoint = Endpoint::new(&"http://a".parse().unwrap(), None, &[]).unwrap();
+        let endpoint = Endpoint::new(&"http://a".parse().unwrap(), None, true, &[]).unwrap();
         let polling = Polling::new(service, Arc::new(endpoint), protocol, base64);
         let link = LongPolling::open(polling.clone(), polling, None);
         Self { link: task::spawn(Box::pin(link)), http }
@@ -295,7 +295,7 @@ async fn a_status_that_is_no_success_is_told_before_the_body_is_decoded() {
 #[tokio::test]
 async fn a_reply_that_cannot_be_read_has_another_try_by_the_fallback() {
     let (service, http) = mock::pair();
-    let endpoint = Arc::new(Endpoint::new(&"http://a".parse().unwrap(), None, &[]).unwrap());
+    let endpoint = Arc::new(Endpoint::new(&"http://a".parse().unwrap(), None, true, &[]).unwrap());
     let polling = Polling::new(service.clone(), Arc::clone(&endpoint), Protocol::Auto, false);
     let fallback = Polling::new(service, endpoint, Protocol::Auto, true);
     let link = LongPolling::open(polling.clone(), polling, Some(fallback));
@@ -338,7 +338,7 @@ fn poll_once(codec: Codec, kind: &'static str, chunks: Vec<Bytes>) -> Vec<Packet
         ready(Ok::<_, Infallible>(Response::builder().header(CONTENT_TYPE, kind).body(body).unwrap()))
     });
     let http = CollectLayer::new(usize::MAX).layer(http);
-    let endpoint = Endpoint::new(&"http://a".parse().unwrap(), None, &[]).unwrap();
+    let endpoint = Endpoint::new(&"http://a".parse().unwrap(), None, true, &[]).unwrap();
     let mut polling = Polling::new(http, Arc::new(endpoint), codec.protocol(), false);
     polling.session = Some(call::Session { sid: "x".into(), codec });
     let payload = polling.oneshot(Call::Poll).now_or_never().expect("all is there").unwrap();

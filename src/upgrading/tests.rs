@@ -10,7 +10,7 @@ use tokio::time::advance;
 use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
 
 use super::*;
-use crate::{CloseReason, Data, EventSet, Protocol, Stage, Text};
+use crate::{CloseReason, Data, EventSet, Handshake, Protocol, Stage, Text};
 
 /// A transport that does what it is told, and tells what was done to it.
 #[derive(Clone, Debug, Default)]
@@ -137,6 +137,30 @@ impl Link for Scripted {
     }
 }
 
+/// Opens what the test has made.
+struct Made {
+    polling: Scripted,
+    websocket: Scripted,
+}
+
+impl Open<Scripted, Scripted> for Made {
+    fn polling(&mut self) -> Scripted {
+        self.polling.clone()
+    }
+
+    fn websocket(&mut self) -> Scripted {
+        self.websocket.clone()
+    }
+
+    fn trial(&mut self, _: &Handshake) -> Scripted {
+        self.websocket.clone()
+    }
+}
+
+fn opener(polling: &Scripted, websocket: &Scripted) -> Opener<Scripted, Scripted> {
+    Box::new(Made { polling: polling.clone(), websocket: websocket.clone() })
+}
+
 /// A session over two scripts.
 struct Session {
     socket: task::Spawn<Pin<Box<Upgrading<Scripted, Scripted>>>>,
@@ -150,8 +174,7 @@ impl Session {
     /// Open on polling, with the WebSocket on trial.
     fn probing(settings: Settings) -> Self {
         let (polling, websocket) = (Scripted::default(), Scripted::default());
-        let trial = websocket.clone();
-        let socket = Upgrading::begin_with_polling(settings, polling.clone(), Box::new(move |_| trial));
+        let socket = Upgrading::new(settings, opener(&polling, &websocket));
         let mut session =
             Self { socket: task::spawn(Box::pin(socket)), polling, websocket, events: Vec::new(), close: None };
         session.run();
@@ -446,9 +469,8 @@ async fn closing_ends_at_its_timeout() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pause_of_ours_is_not_taken_for_the_servers() {
-    let polling = Scripted::default();
-    let never = Box::new(|_: &Handshake| Scripted::default());
-    let mut socket = Box::pin(Upgrading::begin_with_polling(Settings::default(), polling, never));
+    let unused = Scripted::default();
+    let mut socket = Box::pin(Upgrading::new(Settings::default(), opener(&unused, &unused)));
     advance(Duration::from_secs(60)).await; // before anything was asked
     assert!(socket.next().now_or_never().is_none());
 
@@ -487,8 +509,8 @@ async fn a_probe_is_answered_though_events_fill_the_queue() {
 
 #[tokio::test(start_paused = true)]
 async fn closing_by_one_half_is_told_to_the_other_at_once() {
-    let never = Box::new(|_: &Handshake| Scripted::default());
-    let opening = Upgrading::begin_with_polling(Settings::default(), Scripted::default(), never);
+    let polling = Scripted::default();
+    let opening = Upgrading::new(Settings::default(), opener(&polling, &polling));
     let (sink, stream) = Box::pin(opening).split();
     let mut reader = task::spawn(stream);
     let mut writer = task::spawn(sink);
@@ -496,6 +518,28 @@ async fn closing_by_one_half_is_told_to_the_other_at_once() {
     assert_pending!(writer.enter(|cx, sink| sink.poll_close(cx)));
     assert!(reader.is_woken());
     assert!(matches!(assert_ready!(reader.poll_next()), Some(Event::Close(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transport_that_fails_to_open_gives_way_to_the_next() {
+    let (polling, websocket) = (Scripted::default(), Scripted::default());
+    let transports = vec![Transport::WebSocket, Transport::Polling];
+    let settings = Settings { transports, try_all_transports: true, ..Settings::default() };
+    let mut socket = Box::pin(Upgrading::new(settings, opener(&polling, &websocket)));
+    assert!(socket.next().now_or_never().is_none());
+    assert_eq!((websocket.script().gets, polling.script().gets), (1, 0));
+    websocket.fail(Transport::WebSocket);
+    polling.bring([Packet::Open(handshake())]);
+    assert!(matches!(socket.next().now_or_never(), Some(Some(Event::Open(_)))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_what_was_never_begun_is_done_at_once() {
+    let polling = Scripted::default();
+    let mut socket = Box::pin(Upgrading::new(Settings::default(), opener(&polling, &polling)));
+    assert!(socket.close().now_or_never().is_some());
+    assert!(matches!(socket.next().now_or_never(), Some(Some(Event::Close(_)))));
+    assert_eq!(polling.script().gets, 0);
 }
 
 /// What can happen around a switch.
@@ -604,8 +648,7 @@ async fn around_the_switch(order: &[Happening]) {
 async fn optional_events_come_through() {
     let settings = Settings { events: EventSet::ALL, upgrade: false, ..Settings::default() };
     let polling = Scripted::default();
-    let never = Box::new(|_: &Handshake| Scripted::default());
-    let mut socket = Box::pin(Upgrading::begin_with_polling(settings, polling.clone(), never));
+    let mut socket = Box::pin(Upgrading::new(settings, opener(&polling, &polling)));
     polling.bring([Packet::Open(handshake()), "hi".into()]);
     let open = socket.next().now_or_never().flatten();
     assert!(matches!(open, Some(Event::Open(_))));

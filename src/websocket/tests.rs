@@ -13,8 +13,13 @@ use tokio_tungstenite::{
 
 use super::{link::WebSocket, metered::Metered, opening::Opened, upgrade};
 use crate::{
-    CloseFrame, Error, Event, Packet, Protocol, Transport, codec::Codec, engine::Settings, http::Collected, link::Link,
-    polling::LongPolling, upgrading::Upgrading,
+    CloseFrame, Error, Event, Handshake, Packet, Protocol, Transport,
+    codec::Codec,
+    engine::Settings,
+    http::Collected,
+    link::{Link, Open},
+    polling::LongPolling,
+    upgrading::Upgrading,
 };
 
 /// A WebSocket in memory, and the server's end of it.
@@ -124,12 +129,29 @@ async fn a_protocol_that_comes_out_late_changes_the_framing() {
     assert_eq!(server.next().await.unwrap().unwrap(), Message::binary(vec![4, 1]));
 }
 
+/// Opens the one WebSocket that the test has made.
+struct Made(Option<WebSocket<DuplexStream>>);
+
+impl Open<LongPolling<Collected>, WebSocket<DuplexStream>> for Made {
+    fn polling(&mut self) -> LongPolling<Collected> {
+        unreachable!("the session has a WebSocket alone")
+    }
+
+    fn websocket(&mut self) -> WebSocket<DuplexStream> {
+        self.0.take().expect("it is opened once")
+    }
+
+    fn trial(&mut self, _: &Handshake) -> WebSocket<DuplexStream> {
+        unreachable!("the session has a WebSocket alone")
+    }
+}
+
 #[tokio::test]
 async fn a_protocol_that_comes_out_holds_for_the_very_next_frame() {
     let (ours, theirs) = tokio::io::duplex(64 << 10);
     let socket = WebSocketStream::from_raw_socket(Metered::new(ours), Role::Client, None).await;
     let mut server = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
-    let open = Packet::Open(crate::Handshake {
+    let open = Packet::Open(Handshake {
         sid: "x".into(),
         upgrades: Vec::new(),
         ping_interval: Duration::from_secs(25),
@@ -138,9 +160,9 @@ async fn a_protocol_that_comes_out_holds_for_the_very_next_frame() {
         protocol: Protocol::Auto,
     });
     let opened = Opened { socket, codec: Codec::v4(), first: Some(open), frame: None };
-    let websocket = WebSocket::new(async { Ok(opened) });
-    let settings = Settings { transport: Transport::WebSocket, ..Settings::default() };
-    let mut session = Box::pin(Upgrading::<LongPolling<Collected>, _>::begin_with_websocket(settings, websocket));
+    let made = Made(Some(WebSocket::new(async { Ok(opened) })));
+    let settings = Settings { transports: vec![Transport::WebSocket], ..Settings::default() };
+    let mut session = Box::pin(Upgrading::new(settings, Box::new(made)));
     for message in [Message::binary(vec![4, 1]), Message::text("3"), Message::binary(vec![4, 2])] {
         server.feed(message).await.unwrap();
     }
