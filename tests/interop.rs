@@ -9,36 +9,13 @@ use futures::{SinkExt, StreamExt, future};
 use serde_json::json;
 
 use self::peers::{
-    matrix::{
-        Cell,
-        Kind::{self, EngineIo, Oxide},
-        Server, Way,
-    },
+    matrix::{Cell, Kind, Server, Way, tests},
     session::{Session, uri, within},
 };
 
-macro_rules! tests {
-    ($($server:ident = $kind:expr => $($test:ident)+;)+) => {$(
-        mod $server {
-            use super::*;
-            $(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $test() {
-                    super::$test($kind).await;
-                }
-            )+
-        }
-    )+};
-}
-
 tests! {
-    engine_io_1 = EngineIo(1) => polling jsonp websocket upgrade a_thousand_messages_each_way_during_the_upgrade;
-    engine_io_2 = EngineIo(2) => polling jsonp websocket upgrade a_thousand_messages_each_way_during_the_upgrade;
-    engine_io_3 = EngineIo(3) => polling jsonp websocket upgrade a_thousand_messages_each_way_during_the_upgrade;
-    engine_io_4 = EngineIo(4) => polling jsonp websocket upgrade a_thousand_messages_each_way_during_the_upgrade;
-    engine_io_5 = EngineIo(5) => polling jsonp websocket upgrade a_thousand_messages_each_way_during_the_upgrade;
-    engine_io_6 = EngineIo(6) => polling jsonp websocket upgrade a_thousand_messages_each_way_during_the_upgrade;
-    engineioxide = Oxide => polling websocket upgrade a_thousand_messages_each_way_during_the_upgrade;
+    reference: { polling jsonp websocket upgrade a_thousand_messages_each_way_during_the_upgrade }
+    engineioxide: { polling websocket upgrade a_thousand_messages_each_way_during_the_upgrade }
 }
 
 async fn polling(kind: Kind) {

@@ -21,42 +21,15 @@ use tokio::sync::Semaphore;
 use tower::{Layer, Service, ServiceExt, layer::layer_fn, service_fn};
 
 use self::peers::{
-    matrix::{
-        Cell,
-        Kind::{self, EngineIo, Oxide},
-        Server, Way,
-    },
+    matrix::{Cell, Kind, Server, Way, tests},
     session::{Session, uri, within},
 };
 
-macro_rules! tests {
-    ($($server:ident = $kind:expr => $($test:ident)+;)+) => {$(
-        mod $server {
-            use super::*;
-            $(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $test() {
-                    super::$test($kind).await;
-                }
-            )+
-        }
-    )+};
-}
-
 tests! {
-    engine_io_1 = EngineIo(1) => heartbeats server_closes client_closes client_closes_while_opening
-        server_vanishes server_freezes;
-    engine_io_2 = EngineIo(2) => heartbeats server_closes client_closes client_closes_while_opening
-        server_vanishes server_freezes;
-    engine_io_3 = EngineIo(3) => heartbeats server_closes client_closes client_closes_while_opening
-        server_vanishes server_freezes;
-    engine_io_4 = EngineIo(4) => heartbeats server_closes client_closes client_closes_while_opening
-        server_vanishes server_freezes;
-    engine_io_5 = EngineIo(5) => heartbeats server_closes client_closes client_closes_while_opening
-        server_vanishes server_freezes;
-    engine_io_6 = EngineIo(6) => heartbeats server_closes client_closes client_closes_while_opening
-        server_vanishes server_freezes;
-    engineioxide = Oxide => heartbeats server_closes client_closes client_closes_while_opening server_vanishes;
+    reference: {
+        heartbeats server_closes client_closes client_closes_while_opening server_vanishes server_freezes
+    }
+    engineioxide: { heartbeats server_closes client_closes client_closes_while_opening server_vanishes }
 }
 
 const WAYS: [Way; 3] = [Way::Polling, Way::WebSocket, Way::Upgrade];
@@ -92,7 +65,7 @@ async fn server_closes(kind: Kind) {
         let mut session = cell.connect(&server.url()).await;
         session.feed("!close").await;
         let close = session.end().await;
-        if !(cell.server == Oxide && cell.way == Way::Polling && is_unknown_session(&close)) {
+        if !(cell.server == Kind::Oxide && cell.way == Way::Polling && is_unknown_session(&close)) {
             assert_eq!(close.reason(), CloseReason::TransportClose, "{cell}, asked to: {close:?}");
             assert!(close.error().is_none(), "{cell}, asked to: {close:?}");
         }
@@ -129,7 +102,7 @@ async fn client_closes(kind: Kind) {
         server_asked_at_the_same_time(cell, session).await;
     }
 
-    if kind == Oxide {
+    if kind == Kind::Oxide {
         return; // it ends the session by itself when the client gives the upgrade up
     }
     let cell = Cell::new(kind, Protocol::Auto, Way::Upgrade);
@@ -269,7 +242,7 @@ fn hold_back(
 /// Connections break all at once, and nobody listens any more.
 async fn server_vanishes(kind: Kind) {
     // What runs in this process can't take its WebSockets with it.
-    let ways = if kind == Oxide { &WAYS[..1] } else { &WAYS };
+    let ways = if kind == Kind::Oxide { &WAYS[..1] } else { &WAYS };
     let mut server = kind.start(json!({})).await;
     let sessions = open_all(kind, ways, &server).await;
     match &mut server {

@@ -8,6 +8,31 @@ use serde_json::{Value, json};
 
 use super::{oxide::Oxide, reference::Reference, session::Session};
 
+/// Makes a test of each function for each server, by the name of `server::function`.
+macro_rules! tests {
+    (reference: $reference:tt engineioxide: $oxide:tt) => {
+        $crate::peers::matrix::tests!(engine_io_1, EngineIo(1), $reference);
+        $crate::peers::matrix::tests!(engine_io_2, EngineIo(2), $reference);
+        $crate::peers::matrix::tests!(engine_io_3, EngineIo(3), $reference);
+        $crate::peers::matrix::tests!(engine_io_4, EngineIo(4), $reference);
+        $crate::peers::matrix::tests!(engine_io_5, EngineIo(5), $reference);
+        $crate::peers::matrix::tests!(engine_io_6, EngineIo(6), $reference);
+        $crate::peers::matrix::tests!(engineioxide, Oxide, $oxide);
+    };
+    ($server:ident, $kind:expr, { $($test:ident)+ }) => {
+        mod $server {
+            use $crate::peers::matrix::Kind::*;
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $test() {
+                    super::$test($kind).await;
+                }
+            )+
+        }
+    };
+}
+pub(crate) use tests;
+
 /// Every server there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
