@@ -7,6 +7,7 @@
 //! | layer | what it does |
 //! |---|---|
 //! | [`ExtraHeadersLayer`] | puts the same, or freshly made, headers on every request |
+//! | `CookiesLayer` | keeps cookies from one request to the next; needs the feature `cookies` |
 //! | [`TimestampLayer`] | makes every URL unique, so that no cache answers |
 //! | [`JsonpLayer`] | sends a body as a form and takes the reply out of a script |
 //! | [`RequestTimeoutLayer`] | gives up on a reply that takes too long |
@@ -49,9 +50,21 @@
 //! # }
 //! ```
 //!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `cookies` | no | `CookiesLayer` and its `CookieJar`; needs Rust 1.88 |
+//!
 //! [`tower`]: https://docs.rs/tower
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod collect;
+#[cfg(feature = "cookies")]
+mod cookie_jar;
+#[cfg(feature = "cookies")]
+mod cookies;
 mod extra_headers;
 mod jsonp;
 mod query;
@@ -60,6 +73,10 @@ mod request_timeout;
 mod timestamp;
 
 pub use collect::{Collect, CollectFuture, CollectLayer};
+#[cfg(feature = "cookies")]
+pub use cookie_jar::{CookieError, CookieJar};
+#[cfg(feature = "cookies")]
+pub use cookies::{Cookies, CookiesFuture, CookiesLayer};
 pub use extra_headers::{ExtraHeaders, ExtraHeadersLayer};
 pub use jsonp::{Jsonp, JsonpError, JsonpFuture, JsonpLayer, jsonp_form_len};
 pub use reading::BodyTooLarge;
