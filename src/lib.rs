@@ -35,6 +35,7 @@
 //! | --- | --- | --- |
 //! | `ring` | yes | TLS with ring |
 //! | `aws-lc-rs` | no | TLS with aws-lc-rs, if `ring` is off |
+//! | `cookies` | no | a cookie jar, `ClientBuilder::cookies`, for sticky sessions; needs Rust 1.88 |
 //!
 //! # Source
 //!

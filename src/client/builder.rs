@@ -52,6 +52,27 @@ impl ClientBuilder {
         self
     }
 
+    /// Keeps cookies in `jar`, those of every reply, and sends them with every request, the WebSocket's too. By default
+    /// none are kept. Clients that are given clones of one jar share its cookies.
+    ///
+    /// Load balancers that tell servers apart by a cookie need this. Where [`extra_headers`](Self::extra_headers) have a
+    /// `Cookie`, that one is sent and none of the jar's.
+    ///
+    /// ```
+    /// use engineio_client::{Client, layers::CookieJar};
+    ///
+    /// let jar = CookieJar::new();
+    /// jar.add("token=secret; Secure", &"https://example.com".parse()?)?; // one to begin with, if need be
+    /// let client = Client::builder().cookies(jar).build()?;
+    /// # let _ = client;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "cookies")]
+    pub fn cookies(mut self, jar: engineio_layers::CookieJar) -> Self {
+        self.options.cookies = Some(jar);
+        self
+    }
+
     /// Sets whether requests carry a parameter that is different each time, against caches. By default polling does,
     /// the WebSocket does not; either value here is for both.
     pub fn timestamp_requests(mut self, timestamp: bool) -> Self {

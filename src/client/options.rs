@@ -12,6 +12,8 @@ pub(super) struct Options {
     pub(super) query: Vec<(String, String)>,
     pub(super) extra_headers: HeaderMap,
     pub(super) remember_upgrade: bool,
+    #[cfg(feature = "cookies")]
+    pub(super) cookies: Option<engineio_layers::CookieJar>,
     pub(super) jsonp: bool, // if an ordinary handshake can't be read
     pub(super) force_jsonp: bool,
     pub(super) timestamps: Timestamps,
@@ -37,6 +39,8 @@ impl Default for Options {
             query: Vec::new(),
             extra_headers: HeaderMap::new(),
             remember_upgrade: false,
+            #[cfg(feature = "cookies")]
+            cookies: None,
             jsonp: false,
             force_jsonp: false,
             timestamps: Timestamps { polling: true, websocket: false, param: "t".to_owned() },

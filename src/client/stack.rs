@@ -74,8 +74,10 @@ impl Stack {
         let options = &self.options;
         let timestamp = timestamps.then(|| TimestampLayer::new().param(options.timestamps.param.clone()));
         let timeout = options.request_timeout.filter(|_| timeout).map(RequestTimeoutLayer::new);
-        let service = ServiceBuilder::new()
-            .layer(ExtraHeadersLayer::new(options.extra_headers.clone()))
+        let layers = ServiceBuilder::new().layer(ExtraHeadersLayer::new(options.extra_headers.clone()));
+        #[cfg(feature = "cookies")]
+        let layers = layers.option_layer(options.cookies.clone().map(engineio_layers::CookiesLayer::new));
+        let service = layers
             .option_layer(timestamp)
             .option_layer(jsonp)
             .option_layer(timeout)

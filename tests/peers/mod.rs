@@ -1,7 +1,9 @@
-//! Servers to test against: the reference implementation, one written in Rust, and one that misbehaves.
+//! Servers to test against: the reference implementation, one written in Rust, one that misbehaves, and what may stand
+//! in front of them.
 
 #![allow(dead_code, unused_imports, unused_macros, reason = "no test binary uses all of it")]
 
+pub(crate) mod balancer;
 pub(crate) mod matrix;
 pub(crate) mod oxide;
 pub(crate) mod reference;
