@@ -1,0 +1,30 @@
+use thiserror::Error;
+
+use crate::BoxError;
+
+/// Why there is no [`Tls`](super::Tls).
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// Neither of the features is on.
+    #[error("https needs one of the features `ring` and `aws-lc-rs`")]
+    NoProvider,
+    /// What was given is neither PEM nor DER of what it is to be.
+    #[error("`{option}` cannot be read")]
+    Unreadable {
+        /// The method of the builder that it was given to.
+        option: &'static str,
+        /// What is wrong with it.
+        source: BoxError,
+    },
+    /// What the platform trusts can't be loaded. This is found out at the first connection, and is then among the
+    /// sources of its error.
+    #[error("the trusted roots cannot be loaded")]
+    Roots(#[source] BoxError),
+}
+
+impl TlsError {
+    pub(super) fn unreadable(option: &'static str, source: impl Into<BoxError>) -> Self {
+        TlsError::Unreadable { option, source: source.into() }
+    }
+}
