@@ -9,7 +9,7 @@
 //! * Layers, connectors and whole HTTP clients of one's own go below: [`ClientBuilder::layer`],
 //!   [`connector`](ClientBuilder::connector), [`http_service`](ClientBuilder::http_service). They see every request,
 //!   the WebSocket's too.
-//! * [`Tls`] says whom `https` connections trust.
+//! * [`Tls`] says whom `https` connections trust, and who we are.
 //! * [`Close`] tells why a session has ended, and gives back what was not sent.
 //!
 //! ```no_run

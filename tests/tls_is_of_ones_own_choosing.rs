@@ -6,14 +6,15 @@ mod peers;
 
 use std::error::Error as _;
 
-use engineio_client::{Client, Error, Event, Tls, TlsRoots, Transport};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use engineio_client::{Client, Error, Event, Tls, TlsBuilder, TlsError, TlsRoots, Transport};
 use peers::{
     oxide::Oxide,
     pki::{Authority, Identity, Terms},
     reference::Reference,
     session::{Session, uri, within},
 };
-use rustls::CertificateError;
+use rustls::{AlertDescription, CertificateError};
 use serde_json::{Value, json};
 
 const WAYS: [&[Transport]; 3] =
@@ -40,12 +41,16 @@ impl Servers {
 
     /// Opens sessions at both by every way, and checks that they serve. Returns what Node knows of the TLS.
     async fn serve(&mut self, tls: &Tls) -> Value {
+        let mut seen = Value::Null;
         for url in self.urls() {
             for way in WAYS {
                 let name = format!("{url} by {way:?}");
                 let client = Client::builder().tls(tls.clone()).transports(way.iter().copied());
                 let mut session = Session::connect(&name, client, &url).await;
                 session.echo("hello").await;
+                if url == self.node.url() {
+                    seen = self.node.event_of(&session.id(), "connection").await["tls"].clone();
+                }
                 if way.len() > 1 && session.socket.transport() == Transport::Polling {
                     session.wait_for("the upgrade", |event| matches!(event, Event::Upgrade(_))).await;
                     session.echo("hello again").await;
@@ -53,31 +58,45 @@ impl Servers {
                 session.close().await;
             }
         }
-        self.node.event("connection").await["tls"].clone()
+        seen
     }
 
     /// Fails to open sessions at both by every way, and checks that each time TLS is to blame.
     async fn refuse(&self, tls: &Tls, blamed: impl Fn(&rustls::Error) -> bool) {
         for url in self.urls() {
-            for way in WAYS {
-                let client = Client::builder().tls(tls.clone()).transports(way.iter().copied());
-                let client = client.build().expect("there are transports");
-                let name = format!("{url} by {way:?}");
-                let error = within(&name, client.connect(uri(&url))).await.expect_err(&name);
-                assert!(
-                    matches!(&error, Error::Transport { transport, .. } if *transport == way[0]),
-                    "{name}: {error:?}"
-                );
-                let cause = cause(&error).unwrap_or_else(|| panic!("{name}: no TLS error in {error:?}"));
-                assert!(blamed(cause), "{name}: {cause:?}");
-            }
+            fail(&url, tls, &blamed).await;
         }
     }
+}
+
+async fn fail(url: &str, tls: &Tls, blamed: impl Fn(&rustls::Error) -> bool) {
+    for error in failures(url, tls).await {
+        let cause = cause(&error).unwrap_or_else(|| panic!("{url}: no TLS error in {error:?}"));
+        assert!(blamed(cause), "{url}: {cause:?}");
+    }
+}
+
+/// The errors of the attempts by every way.
+async fn failures(url: &str, tls: &Tls) -> Vec<Error> {
+    let mut errors = Vec::new();
+    for way in WAYS {
+        let client = Client::builder().tls(tls.clone()).transports(way.iter().copied());
+        let client = client.build().expect("there are transports");
+        let name = format!("{url} by {way:?}");
+        let error = within(&name, client.connect(uri(url))).await.expect_err(&name);
+        assert!(matches!(&error, Error::Transport { transport, .. } if *transport == way[0]), "{name}: {error:?}");
+        errors.push(error);
+    }
+    errors
 }
 
 /// What rustls says, among the sources.
 fn cause(error: &Error) -> Option<&rustls::Error> {
     std::iter::successors(error.source(), |&error| error.source()).find_map(|error| error.downcast_ref())
+}
+
+fn is_alert(error: &rustls::Error, alerts: &[AlertDescription]) -> bool {
+    matches!(error, rustls::Error::AlertReceived(alert) if alerts.contains(alert))
 }
 
 fn is_unknown_issuer(error: &rustls::Error) -> bool {
@@ -136,4 +155,78 @@ async fn a_certificate_that_has_expired_is_refused() {
     let authority = Authority::new("ours");
     let servers = Servers::start(&authority.expired_server(&[HERE]), Terms::default()).await;
     servers.refuse(&Tls::builder().ca(&authority.pem).build().unwrap(), is_expired).await;
+}
+
+fn with_identity(authority: &Authority, identity: &Identity) -> TlsBuilder {
+    Tls::builder().ca(&authority.pem).cert(&identity.cert).key(identity.key_pem())
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_a_certificate_gets_it() {
+    let authority = Authority::new("ours");
+    let (client, rsa) = (authority.client("a client"), authority.rsa_client("an RSA client"));
+    for only_tls12 in [false, true] {
+        let terms = Terms { clients: Some(&authority), only_tls12, ..Terms::default() };
+        let mut servers = Servers::start(&authority.server(&[HERE]), terms).await;
+        let tls = || Tls::builder().ca(&authority.pem);
+        for (tls, name) in [
+            (tls().cert(&client.cert).key(client.key_pem()), "a client"),
+            (tls().cert(&client.cert_der).key(client.key.serialized_der()), "a client"),
+            (tls().cert(&client.cert).key(client.bare_key()), "a client"),
+            (tls().cert(&client.cert).key(labelled("EC PRIVATE KEY", &client.bare_key())), "a client"),
+            (tls().cert(&rsa.cert).key(rsa.key_pem()), "an RSA client"),
+            (tls().cert(&rsa.cert).key(rsa.bare_key()), "an RSA client"),
+            (tls().cert(&rsa.cert).key(labelled("RSA PRIVATE KEY", &rsa.bare_key())), "an RSA client"),
+        ] {
+            let seen = servers.serve(&tls.build().unwrap()).await;
+            assert_eq!(seen["client"], name);
+        }
+    }
+}
+
+fn labelled(label: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", BASE64_STANDARD.encode(der))
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_missing_or_another_s_is_refused() {
+    use AlertDescription::{CertificateRequired, HandshakeFailure, UnknownCA};
+    let (authority, other) = (Authority::new("ours"), Authority::new("another"));
+    for only_tls12 in [false, true] {
+        let terms = Terms { clients: Some(&authority), only_tls12, ..Terms::default() };
+        let servers = Servers::start(&authority.server(&[HERE]), terms).await;
+        let missing = Tls::builder().ca(&authority.pem).build().unwrap();
+        fail(&servers.oxide.url, &missing, |error| is_alert(error, &[CertificateRequired, HandshakeFailure])).await;
+        let another = with_identity(&authority, &other.client("a stranger")).build().unwrap();
+        fail(&servers.oxide.url, &another, |error| is_alert(error, &[UnknownCA])).await;
+        for tls in [missing, another] {
+            failures(&servers.node.url(), &tls).await; // Node only hangs up
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_a_certificate_or_a_key_is_named() {
+    let authority = Authority::new("ours");
+    let (client, another) = (authority.client("a client"), authority.client("another"));
+    let refused = |tls: TlsBuilder| tls.build().unwrap_err();
+    for (tls, named) in [
+        (Tls::builder().ca("none"), "`ca` cannot be read"),
+        (Tls::builder().ca(""), "`ca` cannot be read"),
+        (Tls::builder().ca(client.key_pem()), "`ca` cannot be read"),
+        (Tls::builder().ca("-----BEGIN CERTIFICATE-----\nMII"), "`ca` cannot be read"),
+        (Tls::builder().cert("none").key(client.key_pem()), "`cert` cannot be read"),
+        (Tls::builder().cert(&client.cert).key("none"), "`key` cannot be read"),
+        (Tls::builder().cert(&client.cert).key(&client.cert), "`key` cannot be read"),
+        (Tls::builder().cert(&client.cert).key([0x30, 0x03, 0x02, 0x01, 0x00]), "`key` cannot be read"),
+    ] {
+        let error = refused(tls);
+        assert!(matches!(error, TlsError::Unreadable { .. }), "{error:?}");
+        assert_eq!(error.to_string(), named, "{error:?}");
+        assert!(error.source().is_some(), "{error:?}");
+    }
+    assert!(matches!(refused(Tls::builder().cert(&client.cert)), TlsError::Incomplete));
+    assert!(matches!(refused(Tls::builder().key(client.key_pem())), TlsError::Incomplete));
+    let mismatch = Tls::builder().cert(&client.cert).key(another.key_pem());
+    assert!(matches!(refused(mismatch), TlsError::KeyMismatch));
 }

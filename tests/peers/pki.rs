@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pkcs8::PrivateKeyInfoRef;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, date_time_ymd,
 };
@@ -48,8 +49,16 @@ impl Authority {
         self.certify(params)
     }
 
+    /// Certifies a client with a key of RSA, which takes too long to make.
+    pub(crate) fn rsa_client(&self, name: &str) -> Identity {
+        self.certify_key(named(name, &[]), KeyPair::from_pem(include_str!("rsa.pem")).expect("a key"))
+    }
+
     fn certify(&self, params: CertificateParams) -> Identity {
-        let key = KeyPair::generate().expect("a key");
+        self.certify_key(params, KeyPair::generate().expect("a key"))
+    }
+
+    fn certify_key(&self, params: CertificateParams, key: KeyPair) -> Identity {
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         Identity { cert: certificate.pem(), cert_der: certificate.der().to_vec(), key }
     }
@@ -72,6 +81,12 @@ pub(crate) struct Identity {
 impl Identity {
     pub(crate) fn key_pem(&self) -> String {
         self.key.serialize_pem()
+    }
+
+    /// The key as it is inside of PKCS#8: PKCS#1 of RSA, SEC1 of an elliptic curve.
+    pub(crate) fn bare_key(&self) -> Vec<u8> {
+        let key = PrivateKeyInfoRef::try_from(self.key.serialized_der()).expect("PKCS#8");
+        key.private_key.as_bytes().to_vec()
     }
 }
 

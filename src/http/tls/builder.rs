@@ -1,6 +1,9 @@
 use std::{fmt, sync::Arc};
 
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, PrivateKeyDer},
+};
 
 use super::{Roots, Tls, TlsError, TlsRoots, pem, provider::provider};
 
@@ -10,6 +13,8 @@ use super::{Roots, Tls, TlsError, TlsRoots, pem, provider::provider};
 pub struct TlsBuilder {
     ca: Vec<Vec<u8>>,
     roots: Option<TlsRoots>,
+    cert: Option<Vec<u8>>,
+    key: Option<Vec<u8>>,
 }
 
 /// What is trusted.
@@ -27,6 +32,22 @@ impl TlsBuilder {
     /// otherwise the platform's.
     pub fn roots(mut self, roots: TlsRoots) -> Self {
         self.roots = Some(roots);
+        self
+    }
+}
+
+/// Who we are.
+impl TlsBuilder {
+    /// Shows a certificate to servers that ask for one: PEM, with those between it and its authority after it, or DER
+    /// of it alone. Its [`key`](Self::key) has to be there too.
+    pub fn cert(mut self, chain: impl AsRef<[u8]>) -> Self {
+        self.cert = Some(chain.as_ref().to_vec());
+        self
+    }
+
+    /// Sets the private key to [`cert`](Self::cert): PKCS#8, PKCS#1 (RSA) or SEC1 (elliptic curves), in PEM or DER.
+    pub fn key(mut self, key: impl AsRef<[u8]>) -> Self {
+        self.key = Some(key.as_ref().to_vec());
         self
     }
 }
@@ -49,16 +70,36 @@ impl TlsBuilder {
         let config = ClientConfig::builder_with_provider(Arc::new(provider()?))
             .with_safe_default_protocol_versions()
             .expect("the provider has suites for every version")
-            .with_root_certificates(own.clone())
-            .with_no_client_auth();
+            .with_root_certificates(own.clone());
+        let config = match self.identity()? {
+            Some((chain, key)) => config.with_client_auth_cert(chain, key).map_err(identity_refused)?,
+            None => config.with_no_client_auth(),
+        };
         let chosen = self.roots.or(own.is_empty().then_some(TlsRoots::Platform));
         let roots = chosen.map(|chosen| Roots { chosen, own, own_ders });
         Ok(Tls::new(Arc::new(config), roots))
     }
+
+    fn identity(&self) -> Result<Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>, TlsError> {
+        match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => Ok(Some((pem::certificates("cert", cert)?, pem::private_key(key)?))),
+            (None, None) => Ok(None),
+            _ => Err(TlsError::Incomplete),
+        }
+    }
 }
 
 impl fmt::Debug for TlsBuilder {
+    /// Leaves out the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsBuilder").field("roots", &self.roots).finish_non_exhaustive()
+    }
+}
+
+fn identity_refused(error: rustls::Error) -> TlsError {
+    match error {
+        rustls::Error::InconsistentKeys(_) => TlsError::KeyMismatch,
+        rustls::Error::InvalidCertificate(_) => TlsError::unreadable("cert", error),
+        _ => TlsError::unreadable("key", error),
     }
 }

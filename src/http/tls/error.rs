@@ -17,6 +17,12 @@ pub enum TlsError {
         /// What is wrong with it.
         source: BoxError,
     },
+    /// A certificate without its key, or the other way round.
+    #[error("`cert` and `key` go together")]
+    Incomplete,
+    /// The key belongs to another certificate.
+    #[error("`key` is not that of `cert`")]
+    KeyMismatch,
     /// What the platform trusts can't be loaded. This is found out at the first connection, and is then among the
     /// sources of its error.
     #[error("the trusted roots cannot be loaded")]

@@ -1,6 +1,6 @@
-//! Certificates from PEM or DER.
+//! Certificates and keys from PEM or DER.
 
-use rustls::pki_types::{CertificateDer, pem::PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use super::TlsError;
 
@@ -15,6 +15,14 @@ pub(super) fn certificates(option: &'static str, bytes: &[u8]) -> Result<Vec<Cer
         return Err(TlsError::unreadable(option, "it has no certificate in it"));
     }
     Ok(certificates)
+}
+
+/// PKCS#8, PKCS#1 or SEC1; the first of a PEM.
+pub(super) fn private_key(bytes: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+    if is_pem(bytes) {
+        return PrivateKeyDer::from_pem_slice(bytes).map_err(|error| TlsError::unreadable("key", error));
+    }
+    PrivateKeyDer::try_from(bytes.to_vec()).map_err(|error| TlsError::unreadable("key", error))
 }
 
 fn is_pem(bytes: &[u8]) -> bool {
