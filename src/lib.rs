@@ -66,7 +66,7 @@ mod upgrading;
 mod wakers;
 mod websocket;
 
-pub use self::http::{HttpService, RequestBody, ResponseBody, Tls, TlsBuilder, TlsError, TlsRoots};
+pub use self::http::{HttpService, RequestBody, ResponseBody, Tls, TlsBuilder, TlsError, TlsRoots, TlsVersion};
 pub use client::{Client, ClientBuilder, Connect, connect};
 pub use close::{Close, CloseFrame, CloseReason};
 pub use engine::State;

@@ -4,18 +4,23 @@
 
 mod peers;
 
-use std::error::Error as _;
+use std::{
+    error::Error as _,
+    fmt::Debug,
+    sync::{Arc, Mutex},
+};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use engineio_client::{Client, Error, Event, Tls, TlsBuilder, TlsError, TlsRoots, Transport};
+use engineio_client::{Client, Error, Event, Tls, TlsBuilder, TlsError, TlsRoots, TlsVersion, Transport};
 use peers::{
     oxide::Oxide,
-    pki::{Authority, Identity, Terms},
+    pki::{Authority, Identity, Terms, trusting},
     reference::Reference,
     session::{Session, uri, within},
 };
 use rustls::{AlertDescription, CertificateError};
 use serde_json::{Value, json};
+use tracing::{field::Field, span};
 
 const WAYS: [&[Transport]; 3] =
     [&[Transport::Polling], &[Transport::WebSocket], &[Transport::Polling, Transport::WebSocket]];
@@ -229,4 +234,105 @@ fn what_cannot_be_a_certificate_or_a_key_is_named() {
     assert!(matches!(refused(Tls::builder().key(client.key_pem())), TlsError::Incomplete));
     let mismatch = Tls::builder().cert(&client.cert).key(another.key_pem());
     assert!(matches!(refused(mismatch), TlsError::KeyMismatch));
+}
+
+#[tokio::test]
+async fn a_server_may_have_another_name_than_the_url_has() {
+    let authority = Authority::new("ours");
+    let mut servers = Servers::start(&authority.server(&["engine.test"]), Terms::default()).await;
+    let named = |name: &str| Tls::builder().ca(&authority.pem).server_name(name).build().unwrap();
+    let seen = servers.serve(&named("engine.test")).await;
+    assert_eq!(seen["server_name"], "engine.test");
+    servers.refuse(&named("another.test"), is_wrong_name).await;
+    let error = Tls::builder().server_name("no name").build().unwrap_err();
+    assert!(matches!(&error, TlsError::ServerName(name) if name == "no name"), "{error:?}");
+}
+
+#[tokio::test]
+async fn any_certificate_is_taken_if_none_is_rejected_and_each_time_that_is_said() {
+    let authority = Authority::new("ours");
+    let warnings = Warnings::default();
+    let _guard = tracing::subscriber::set_default(warnings.clone());
+    for identity in [authority.expired_server(&[HERE]), authority.server(&["engine.test"])] {
+        let mut servers = Servers::start(&identity, Terms::default()).await;
+        servers.serve(&Tls::builder().reject_unauthorized(false).build().unwrap()).await;
+        let said = warnings.take();
+        assert!(said.len() >= 6, "two servers, three ways: {said:?}");
+        assert!(said.iter().all(|warning| warning.contains("not verified") && warning.contains(HERE)), "{said:?}");
+        let rejecting = Tls::builder().ca(&authority.pem).reject_unauthorized(true).build().unwrap();
+        servers.refuse(&rejecting, |error| is_expired(error) || is_wrong_name(error)).await;
+        assert_eq!(warnings.take(), [""; 0]);
+    }
+}
+
+/// The warnings of the client on this thread.
+#[derive(Clone, Default)]
+struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl Warnings {
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().expect("nobody panicked"))
+    }
+}
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.is_event()
+            && *metadata.level() == tracing::Level::WARN
+            && metadata.target().starts_with("engineio_client")
+    }
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut text = String::new();
+        event.record(&mut |field: &Field, value: &dyn Debug| text += &format!("{field}={value:?} "));
+        self.0.lock().expect("nobody panicked").push(text);
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[tokio::test]
+async fn the_lowest_version_is_kept_to() {
+    let authority = Authority::new("ours");
+    let identity = authority.server(&[HERE]);
+    let tls = |version| Tls::builder().ca(&authority.pem).min_version(version).build().unwrap();
+    let mut modern = Servers::start(&identity, Terms::default()).await;
+    assert_eq!(modern.serve(&tls(TlsVersion::Tls13)).await["version"], "TLSv1.3");
+    assert_eq!(modern.serve(&tls(TlsVersion::Tls12)).await["version"], "TLSv1.3");
+    let mut old = Servers::start(&identity, Terms { only_tls12: true, ..Terms::default() }).await;
+    assert_eq!(old.serve(&tls(TlsVersion::Tls12)).await["version"], "TLSv1.2");
+    old.refuse(&tls(TlsVersion::Tls13), |error| is_alert(error, &[AlertDescription::ProtocolVersion])).await;
+}
+
+#[tokio::test]
+async fn protocols_are_asked_for_by_alpn() {
+    let authority = Authority::new("ours");
+    let mut servers = Servers::start(&authority.server(&[HERE]), Terms::default()).await;
+    let tls = || Tls::builder().ca(&authority.pem);
+    assert_eq!(servers.serve(&tls().build().unwrap()).await["alpn"], false);
+    assert_eq!(servers.serve(&tls().alpn(["http/1.0", "http/1.1"]).build().unwrap()).await["alpn"], "http/1.1");
+    let unknown = tls().alpn(["gopher"]).build().unwrap();
+    servers.refuse(&unknown, |error| is_alert(error, &[AlertDescription::NoApplicationProtocol])).await;
+    for refused in ["h2", "", &"x".repeat(256)] {
+        let error = tls().alpn(["http/1.1", refused]).build().unwrap_err();
+        assert!(matches!(&error, TlsError::Alpn(name) if name == refused), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_whole_configuration_of_rustls_is_taken_as_it_is() {
+    let (authority, other) = (Authority::new("ours"), Authority::new("another"));
+    let mut servers = Servers::start(&authority.server(&[HERE]), Terms::default()).await;
+    servers.serve(&Tls::from_config(trusting(&authority))).await;
+    servers.refuse(&Tls::from_config(trusting(&other)), is_unknown_issuer).await;
 }

@@ -7,7 +7,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, date_time_ymd,
 };
 use rustls::{
-    RootCertStore, ServerConfig,
+    ClientConfig, RootCertStore, ServerConfig,
     crypto::CryptoProvider,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::WebPkiClientVerifier,
@@ -52,6 +52,12 @@ impl Authority {
     /// Certifies a client with a key of RSA, which takes too long to make.
     pub(crate) fn rsa_client(&self, name: &str) -> Identity {
         self.certify_key(named(name, &[]), KeyPair::from_pem(include_str!("rsa.pem")).expect("a key"))
+    }
+
+    fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from(self.der.clone())).expect("a root");
+        roots
     }
 
     fn certify(&self, params: CertificateParams) -> Identity {
@@ -128,9 +134,7 @@ impl Terms<'_> {
             .expect("suites for it");
         let builder = match self.clients {
             Some(authority) => {
-                let mut roots = RootCertStore::empty();
-                roots.add(CertificateDer::from(authority.der.clone())).expect("a root");
-                let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider).build();
+                let verifier = WebPkiClientVerifier::builder_with_provider(authority.roots().into(), provider).build();
                 builder.with_client_cert_verifier(verifier.expect("a root is there"))
             }
             None => builder.with_no_client_auth(),
@@ -141,6 +145,13 @@ impl Terms<'_> {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config
     }
+}
+
+/// What rustls is told of a client that trusts this authority.
+pub(crate) fn trusting(authority: &Authority) -> Arc<ClientConfig> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(provider()));
+    let builder = builder.with_safe_default_protocol_versions().expect("suites for them");
+    Arc::new(builder.with_root_certificates(authority.roots()).with_no_client_auth())
 }
 
 #[cfg(feature = "ring")]

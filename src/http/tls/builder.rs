@@ -1,11 +1,14 @@
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use rustls::{
     ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, PrivateKeyDer},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName},
 };
 
-use super::{Roots, Tls, TlsError, TlsRoots, pem, provider::provider};
+use super::{Inner, Roots, Tls, TlsError, TlsRoots, TlsVersion, pem, provider::provider, unverified::Unverified};
 
 /// Settings of a [`Tls`] to be.
 #[derive(Default)]
@@ -15,6 +18,10 @@ pub struct TlsBuilder {
     roots: Option<TlsRoots>,
     cert: Option<Vec<u8>>,
     key: Option<Vec<u8>>,
+    min_version: Option<TlsVersion>,
+    alpn: Vec<Vec<u8>>,
+    server_name: Option<String>,
+    unverified: bool,
 }
 
 /// What is trusted.
@@ -32,6 +39,22 @@ impl TlsBuilder {
     /// otherwise the platform's.
     pub fn roots(mut self, roots: TlsRoots) -> Self {
         self.roots = Some(roots);
+        self
+    }
+
+    /// Sets the name that the server is told it is wanted by (SNI), and that its certificate has to be for; the URL's
+    /// host by default.
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = Some(name.into());
+        self
+    }
+
+    /// Sets whether servers are refused whose certificate is not from a trusted authority, has expired, or is for
+    /// another name; `true` by default.
+    ///
+    /// With `false` anybody on the way can be the server. Each connection made so logs a warning.
+    pub fn reject_unauthorized(mut self, reject: bool) -> Self {
+        self.unverified = !reject;
         self
     }
 }
@@ -52,6 +75,22 @@ impl TlsBuilder {
     }
 }
 
+/// What is spoken.
+impl TlsBuilder {
+    /// Sets the lowest version to speak; [`Tls12`](TlsVersion::Tls12) by default.
+    pub fn min_version(mut self, version: TlsVersion) -> Self {
+        self.min_version = Some(version);
+        self
+    }
+
+    /// Sets the protocols to ask for by ALPN, the preferred first; none by default. They are spoken as HTTP/1.1,
+    /// whichever the server takes: `h2` is refused.
+    pub fn alpn(mut self, protocols: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Self {
+        self.alpn = protocols.into_iter().map(|protocol| protocol.as_ref().to_vec()).collect();
+        self
+    }
+}
+
 impl TlsBuilder {
     /// Reads and checks all that was given. Roots are only loaded when the first connection needs them.
     ///
@@ -68,16 +107,27 @@ impl TlsBuilder {
             }
         }
         let config = ClientConfig::builder_with_provider(Arc::new(provider()?))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(self.min_version.unwrap_or(TlsVersion::Tls12).and_later())
             .expect("the provider has suites for every version")
             .with_root_certificates(own.clone());
-        let config = match self.identity()? {
+        let mut config = match self.identity()? {
             Some((chain, key)) => config.with_client_auth_cert(chain, key).map_err(identity_refused)?,
             None => config.with_no_client_auth(),
         };
-        let chosen = self.roots.or(own.is_empty().then_some(TlsRoots::Platform));
-        let roots = chosen.map(|chosen| Roots { chosen, own, own_ders });
-        Ok(Tls::new(Arc::new(config), roots))
+        config.alpn_protocols = self.alpn_protocols()?;
+        let mut chosen = self.roots.or(own.is_empty().then_some(TlsRoots::Platform));
+        if self.unverified {
+            chosen = None;
+            let verifier = Arc::new(Unverified::new(Arc::clone(config.crypto_provider())));
+            config.dangerous().set_certificate_verifier(verifier);
+        }
+        Ok(Tls::new(Inner {
+            config: Arc::new(config),
+            roots: chosen.map(|chosen| Roots { chosen, own, own_ders }),
+            loaded: OnceLock::new(),
+            server_name: self.server_name.map(server_name).transpose()?,
+            verified: !self.unverified,
+        }))
     }
 
     fn identity(&self) -> Result<Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>, TlsError> {
@@ -87,6 +137,14 @@ impl TlsBuilder {
             _ => Err(TlsError::Incomplete),
         }
     }
+
+    fn alpn_protocols(&self) -> Result<Vec<Vec<u8>>, TlsError> {
+        let refused = |name: &&Vec<u8>| name.is_empty() || name.len() > 255 || *name == b"h2";
+        match self.alpn.iter().find(refused) {
+            Some(name) => Err(TlsError::Alpn(String::from_utf8_lossy(name).into_owned())),
+            None => Ok(self.alpn.clone()),
+        }
+    }
 }
 
 impl fmt::Debug for TlsBuilder {
@@ -94,6 +152,10 @@ impl fmt::Debug for TlsBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsBuilder").field("roots", &self.roots).finish_non_exhaustive()
     }
+}
+
+fn server_name(name: String) -> Result<ServerName<'static>, TlsError> {
+    ServerName::try_from(name.clone()).map_err(|_| TlsError::ServerName(name))
 }
 
 fn identity_refused(error: rustls::Error) -> TlsError {

@@ -6,13 +6,12 @@ use std::{
 
 use http::{Uri, uri::Scheme};
 use hyper::rt::{Read, Write};
-use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::Connection;
-use rustls::ClientConfig;
 use tower::Service;
 
 use super::{
-    Tls, TlsError,
+    Inner, Tls, TlsError,
     cause::{Explained, cause_of_box},
 };
 use crate::BoxError;
@@ -31,8 +30,19 @@ impl<C> TlsConnector<C> {
         Self { inner, tls: tls.or_else(|| Tls::builder().build().ok()) }
     }
 
-    fn config(&self) -> Result<Arc<ClientConfig>, BoxError> {
-        Ok(self.tls.as_ref().ok_or(TlsError::NoProvider)?.config()?)
+    fn https(&self, ready: C, uri: &Uri) -> Result<HttpsConnector<C>, TlsError> {
+        let tls = self.tls.as_ref().ok_or(TlsError::NoProvider)?;
+        let config = tls.config()?;
+        let Inner { server_name, verified, .. } = &*tls.inner;
+        if !verified {
+            tracing::warn!(host = uri.host(), "the server's certificate is not verified");
+        }
+        Ok(match server_name {
+            Some(name) => {
+                HttpsConnector::new(ready, config, true, Arc::new(FixedServerNameResolver::new(name.clone())))
+            }
+            None => HttpsConnector::from((ready, config)),
+        })
     }
 }
 
@@ -58,9 +68,9 @@ where
         }
         let clone = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, clone);
-        let mut https = match self.config() {
-            Ok(config) => HttpsConnector::from((ready, config)),
-            Err(error) => return Box::pin(std::future::ready(Err(error))),
+        let mut https = match self.https(ready, &uri) {
+            Ok(https) => https,
+            Err(error) => return Box::pin(std::future::ready(Err(error.into()))),
         };
         let connecting = https.call(uri);
         Box::pin(async { connecting.await.map(Explained).map_err(cause_of_box) })

@@ -23,6 +23,12 @@ pub enum TlsError {
     /// The key belongs to another certificate.
     #[error("`key` is not that of `cert`")]
     KeyMismatch,
+    /// What is no name of a server, nor an IP address.
+    #[error("{0:?} is no server name")]
+    ServerName(String),
+    /// What is no protocol that can be asked for: it is empty, too long, or HTTP/2.
+    #[error("{0:?} cannot be an ALPN protocol")]
+    Alpn(String),
     /// What the platform trusts can't be loaded. This is found out at the first connection, and is then among the
     /// sources of its error.
     #[error("the trusted roots cannot be loaded")]

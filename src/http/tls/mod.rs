@@ -7,13 +7,18 @@ mod error;
 mod pem;
 mod provider;
 mod roots;
+mod unverified;
+mod version;
 
 use std::sync::{Arc, OnceLock};
 
-use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, ServerName},
+};
 
 pub(super) use self::connector::TlsConnector;
-pub use self::{builder::TlsBuilder, error::TlsError, roots::TlsRoots};
+pub use self::{builder::TlsBuilder, error::TlsError, roots::TlsRoots, version::TlsVersion};
 
 /// How `https` connections are made, for [`ClientBuilder::tls`](crate::ClientBuilder::tls).
 ///
@@ -43,6 +48,8 @@ struct Inner {
     config: Arc<ClientConfig>,
     roots: Option<Roots>, // that are still to be loaded
     loaded: OnceLock<Arc<ClientConfig>>,
+    server_name: Option<ServerName<'static>>, // in the place of the URL's host
+    verified: bool,
 }
 
 /// Roots besides the user's own.
@@ -61,16 +68,16 @@ impl Tls {
 
     /// TLS as rustls 0.23 is told. HTTP/2 must not be among its ALPN protocols.
     pub fn from_config(config: Arc<ClientConfig>) -> Self {
-        Self::new(config, None)
+        Self::new(Inner { config, roots: None, loaded: OnceLock::new(), server_name: None, verified: true })
     }
 
-    fn new(config: Arc<ClientConfig>, roots: Option<Roots>) -> Self {
-        Self { inner: Arc::new(Inner { config, roots, loaded: OnceLock::new() }) }
+    fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
     }
 
     /// The whole of it. The roots that are the machine's are loaded now, and once.
     fn config(&self) -> Result<Arc<ClientConfig>, TlsError> {
-        let Inner { config, roots, loaded } = &*self.inner;
+        let Inner { config, roots, loaded, .. } = &*self.inner;
         let Some(Roots { chosen, own, own_ders }) = roots else {
             return Ok(Arc::clone(config));
         };
