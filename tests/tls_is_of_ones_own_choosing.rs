@@ -18,7 +18,7 @@ use peers::{
     reference::Reference,
     session::{Session, uri, within},
 };
-use rustls::{AlertDescription, CertificateError};
+use rustls::{AlertDescription, CertificateError, CipherSuite};
 use serde_json::{Value, json};
 use tracing::{field::Field, span};
 
@@ -336,3 +336,29 @@ async fn a_whole_configuration_of_rustls_is_taken_as_it_is() {
     servers.serve(&Tls::from_config(trusting(&authority))).await;
     servers.refuse(&Tls::from_config(trusting(&other)), is_unknown_issuer).await;
 }
+
+#[tokio::test]
+async fn ciphers_are_those_of_the_list() {
+    let authority = Authority::new("ours");
+    let identity = authority.server(&[HERE]);
+    let tls = |list: &str| Tls::builder().ca(&authority.pem).ciphers(list).build().unwrap();
+    let mut modern = Servers::start(&identity, Terms::default()).await;
+    let seen = modern.serve(&tls("TLS_CHACHA20_POLY1305_SHA256")).await;
+    assert_eq!(seen["cipher"], "TLS_CHACHA20_POLY1305_SHA256");
+    let seen = modern.serve(&tls("ECDHE-ECDSA-AES128-GCM-SHA256:!RC4")).await;
+    assert_eq!((&seen["version"], &seen["cipher"]), (&json!("TLSv1.2"), &json!(ECDSA_AES128)));
+
+    let only = ("ECDHE-ECDSA-AES128-GCM-SHA256", CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256);
+    let mut choosy =
+        Servers::start(&identity, Terms { only_tls12: true, cipher: Some(only), ..Terms::default() }).await;
+    assert_eq!(choosy.serve(&tls("HIGH")).await["cipher"], ECDSA_AES128);
+    for list in ["ECDHE-ECDSA-AES256-GCM-SHA384", "DEFAULT:!ECDHE-ECDSA-AES128-GCM-SHA256"] {
+        choosy.refuse(&tls(list), |error| is_alert(error, &[AlertDescription::HandshakeFailure])).await;
+    }
+
+    let version = TlsVersion::Tls13;
+    let error = Tls::builder().min_version(version).ciphers("ECDHE-RSA-AES128-GCM-SHA256").build().unwrap_err();
+    assert!(matches!(error, TlsError::NoCiphers), "{error:?}");
+}
+
+const ECDSA_AES128: &str = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256";

@@ -8,7 +8,9 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName},
 };
 
-use super::{Inner, Roots, Tls, TlsError, TlsRoots, TlsVersion, pem, provider::provider, unverified::Unverified};
+use super::{
+    Inner, Roots, Tls, TlsError, TlsRoots, TlsVersion, ciphers, pem, provider::provider, unverified::Unverified,
+};
 
 /// Settings of a [`Tls`] to be.
 #[derive(Default)]
@@ -19,6 +21,7 @@ pub struct TlsBuilder {
     cert: Option<Vec<u8>>,
     key: Option<Vec<u8>>,
     min_version: Option<TlsVersion>,
+    ciphers: Option<String>,
     alpn: Vec<Vec<u8>>,
     server_name: Option<String>,
     unverified: bool,
@@ -83,6 +86,24 @@ impl TlsBuilder {
         self
     }
 
+    /// Sets the ciphers to offer, and their order, as a list of OpenSSL's; by default all that rustls has.
+    ///
+    /// Words stand between `:`, `,` or spaces:
+    ///
+    /// * one of the nine suites: `TLS_AES_256_GCM_SHA384`, `TLS_AES_128_GCM_SHA256`, `TLS_CHACHA20_POLY1305_SHA256`, or
+    ///   for TLS 1.2 `ECDHE-ECDSA-` or `ECDHE-RSA-` before `AES256-GCM-SHA384`, `AES128-GCM-SHA256` or
+    ///   `CHACHA20-POLY1305`;
+    /// * `DEFAULT`, `ALL` or `HIGH`: all of them;
+    /// * `!` before one of the nine: not this one, wherever in the list that is said;
+    /// * `!` before a class that rustls has nothing of, such as `!aNULL`, `!MD5` or `!RC4`: nothing.
+    ///
+    /// Any other word is an error, [`TlsError::UnknownCipher`]: `+`, `-` and `@` too, and names of ciphers that rustls
+    /// does not have. A list that names suites of one version of TLS alone leaves only that version.
+    pub fn ciphers(mut self, list: impl Into<String>) -> Self {
+        self.ciphers = Some(list.into());
+        self
+    }
+
     /// Sets the protocols to ask for by ALPN, the preferred first; none by default. They are spoken as HTTP/1.1,
     /// whichever the server takes: `h2` is refused.
     pub fn alpn(mut self, protocols: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Self {
@@ -106,9 +127,13 @@ impl TlsBuilder {
                 own_ders.push(certificate);
             }
         }
-        let config = ClientConfig::builder_with_provider(Arc::new(provider()?))
+        let mut provider = provider()?;
+        if let Some(list) = &self.ciphers {
+            provider.cipher_suites = ciphers::pick(list, &provider.cipher_suites)?;
+        }
+        let config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(self.min_version.unwrap_or(TlsVersion::Tls12).and_later())
-            .expect("the provider has suites for every version")
+            .map_err(|_| TlsError::NoCiphers)?
             .with_root_certificates(own.clone());
         let mut config = match self.identity()? {
             Some((chain, key)) => config.with_client_auth_cert(chain, key).map_err(identity_refused)?,

@@ -29,6 +29,12 @@ pub enum TlsError {
     /// What is no protocol that can be asked for: it is empty, too long, or HTTP/2.
     #[error("{0:?} cannot be an ALPN protocol")]
     Alpn(String),
+    /// A word in the list of ciphers that names nothing rustls has.
+    #[error("{0:?} is no cipher that there is")]
+    UnknownCipher(String),
+    /// The list of ciphers leaves none, or none for the versions of TLS.
+    #[error("no cipher is left")]
+    NoCiphers,
     /// What the platform trusts can't be loaded. This is found out at the first connection, and is then among the
     /// sources of its error.
     #[error("the trusted roots cannot be loaded")]

@@ -2,6 +2,7 @@
 
 mod builder;
 mod cause;
+mod ciphers;
 mod connector;
 mod error;
 mod pem;
