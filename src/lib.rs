@@ -38,6 +38,7 @@
 //! | `aws-lc-rs` | no | TLS with aws-lc-rs, if `ring` is off |
 //! | `webpki-roots` | no | `TlsRoots::Webpki`: Mozilla's roots, compiled in |
 //! | `native-certs` | no | `TlsRoots::NativeCerts`: the platform's roots, judged by rustls |
+//! | `encrypted-keys` | no | `TlsBuilder::passphrase`, for client certificates whose key is encrypted |
 //!
 //! # Source
 //!

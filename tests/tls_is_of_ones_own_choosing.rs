@@ -362,3 +362,30 @@ async fn ciphers_are_those_of_the_list() {
 }
 
 const ECDSA_AES128: &str = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256";
+
+#[tokio::test]
+#[cfg(feature = "encrypted-keys")]
+async fn an_encrypted_key_is_opened_by_its_passphrase() {
+    let authority = Authority::new("ours");
+    let client = authority.rsa_client("an RSA client");
+    let encrypted = include_str!("peers/rsa_encrypted.pem"); // by `openssl pkcs8 -topk8`
+    let base64: String = encrypted.lines().filter(|line| !line.starts_with('-')).collect();
+    let encrypted_der = BASE64_STANDARD.decode(base64).unwrap();
+    let tls = |key: &[u8]| Tls::builder().ca(&authority.pem).cert(&client.cert).key(key);
+
+    let terms = Terms { clients: Some(&authority), ..Terms::default() };
+    let mut servers = Servers::start(&authority.server(&[HERE]), terms).await;
+    for key in [encrypted.as_bytes(), &encrypted_der, client.key_pem().as_bytes()] {
+        let seen = servers.serve(&tls(key).passphrase("secret").build().unwrap()).await;
+        assert_eq!(seen["client"], "an RSA client");
+    }
+    for key in [encrypted.as_bytes(), &encrypted_der] {
+        let refused = |tls: TlsBuilder| tls.build().unwrap_err();
+        assert!(matches!(refused(tls(key)), TlsError::Encrypted));
+        assert!(matches!(refused(tls(key).passphrase("wrong")), TlsError::Passphrase(_)));
+        assert!(matches!(refused(tls(&key[..key.len() / 2]).passphrase("secret")), TlsError::Unreadable { .. }));
+    }
+    let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,55\n\nMII=\n-----END RSA";
+    let error = tls(old.as_bytes()).passphrase("secret").build().unwrap_err();
+    assert!(error.source().is_some_and(|source| source.to_string().contains("openssl pkcs8 -topk8")), "{error:?}");
+}

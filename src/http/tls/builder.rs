@@ -20,6 +20,7 @@ pub struct TlsBuilder {
     roots: Option<TlsRoots>,
     cert: Option<Vec<u8>>,
     key: Option<Vec<u8>>,
+    passphrase: Option<String>,
     min_version: Option<TlsVersion>,
     ciphers: Option<String>,
     alpn: Vec<Vec<u8>>,
@@ -74,6 +75,14 @@ impl TlsBuilder {
     /// Sets the private key to [`cert`](Self::cert): PKCS#8, PKCS#1 (RSA) or SEC1 (elliptic curves), in PEM or DER.
     pub fn key(mut self, key: impl AsRef<[u8]>) -> Self {
         self.key = Some(key.as_ref().to_vec());
+        self
+    }
+
+    /// Sets what opens the [`key`](Self::key) if that is encrypted PKCS#8 (`ENCRYPTED PRIVATE KEY`, PBES2 with AES).
+    /// The older `Proc-Type: 4,ENCRYPTED` can't be read.
+    #[cfg(feature = "encrypted-keys")]
+    pub fn passphrase(mut self, passphrase: impl Into<String>) -> Self {
+        self.passphrase = Some(passphrase.into());
         self
     }
 }
@@ -157,7 +166,9 @@ impl TlsBuilder {
 
     fn identity(&self) -> Result<Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>, TlsError> {
         match (&self.cert, &self.key) {
-            (Some(cert), Some(key)) => Ok(Some((pem::certificates("cert", cert)?, pem::private_key(key)?))),
+            (Some(cert), Some(key)) => {
+                Ok(Some((pem::certificates("cert", cert)?, pem::private_key(key, self.passphrase.as_deref())?)))
+            }
             (None, None) => Ok(None),
             _ => Err(TlsError::Incomplete),
         }
@@ -173,7 +184,7 @@ impl TlsBuilder {
 }
 
 impl fmt::Debug for TlsBuilder {
-    /// Leaves out the key.
+    /// Leaves out the key and its passphrase.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsBuilder").field("roots", &self.roots).finish_non_exhaustive()
     }

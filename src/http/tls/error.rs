@@ -20,6 +20,13 @@ pub enum TlsError {
     /// A certificate without its key, or the other way round.
     #[error("`cert` and `key` go together")]
     Incomplete,
+    /// The key is encrypted, and there is no passphrase.
+    #[error("`key` is encrypted")]
+    Encrypted,
+    /// The passphrase does not open the key, or nothing here can.
+    #[cfg(feature = "encrypted-keys")]
+    #[error("`passphrase` does not open `key`")]
+    Passphrase(#[source] BoxError),
     /// The key belongs to another certificate.
     #[error("`key` is not that of `cert`")]
     KeyMismatch,
