@@ -137,12 +137,13 @@ async fn a_private_authority_is_trusted_if_it_was_given() {
 async fn a_private_authority_is_trusted_besides_others() {
     let (authority, other) = (Authority::new("ours"), Authority::new("another"));
     let mut servers = Servers::start(&authority.server(&[HERE]), Terms::default()).await;
-    let mut others = vec![TlsRoots::Platform];
-    #[cfg(feature = "webpki-roots")]
-    others.push(TlsRoots::Webpki);
-    #[cfg(feature = "native-certs")]
-    others.push(TlsRoots::NativeCerts);
-    for roots in others {
+    for roots in [
+        TlsRoots::Platform,
+        #[cfg(feature = "webpki-roots")]
+        TlsRoots::Webpki,
+        #[cfg(feature = "native-certs")]
+        TlsRoots::NativeCerts,
+    ] {
         servers.serve(&Tls::builder().ca(&authority.pem).roots(roots).build().unwrap()).await;
         servers.refuse(&Tls::builder().ca(&other.pem).roots(roots).build().unwrap(), is_unknown_issuer).await;
     }
