@@ -1,6 +1,9 @@
 //! What tasks may be handed, and what may be moved while it is polled.
 
-use crate::{Client, ClientBuilder, Close, Connect, Error, Event, Packet, Receiver, Sender, Socket, Text};
+use crate::{
+    Client, ClientBuilder, Close, Connect, Error, Event, Packet, Receiver, Sender, Socket, Text, Tls, TlsBuilder,
+    TlsError,
+};
 
 fn send<T: Send + 'static>() {}
 fn sync<T: Sync>() {}
@@ -33,6 +36,12 @@ fn public_types_go_where_they_are_needed() {
     clone::<Error>();
     send::<Packet>();
     sync::<Packet>();
+    send::<Tls>();
+    sync::<Tls>();
+    clone::<Tls>();
+    send::<TlsBuilder>();
+    send::<TlsError>();
+    sync::<TlsError>();
     send::<Text>();
     sync::<Text>();
 }

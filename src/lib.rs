@@ -9,6 +9,7 @@
 //! * Layers, connectors and whole HTTP clients of one's own go below: [`ClientBuilder::layer`],
 //!   [`connector`](ClientBuilder::connector), [`http_service`](ClientBuilder::http_service). They see every request,
 //!   the WebSocket's too.
+//! * [`Tls`] says whom `https` connections trust, and who we are.
 //! * [`Close`] tells why a session has ended, and gives back what was not sent.
 //!
 //! ```no_run
@@ -36,6 +37,9 @@
 //! | `ring` | yes | TLS with ring |
 //! | `aws-lc-rs` | no | TLS with aws-lc-rs, if `ring` is off |
 //! | `cookies` | no | a cookie jar, `ClientBuilder::cookies`, for sticky sessions; needs Rust 1.88 |
+//! | `webpki-roots` | no | `TlsRoots::Webpki`: Mozilla's roots, compiled in |
+//! | `native-certs` | no | `TlsRoots::NativeCerts`: the platform's roots, judged by rustls |
+//! | `encrypted-keys` | no | `TlsBuilder::passphrase`, for client certificates whose key is encrypted |
 //!
 //! # Source
 //!
@@ -64,7 +68,7 @@ mod upgrading;
 mod wakers;
 mod websocket;
 
-pub use self::http::{HttpService, RequestBody, ResponseBody};
+pub use self::http::{HttpService, RequestBody, ResponseBody, Tls, TlsBuilder, TlsError, TlsRoots, TlsVersion};
 pub use client::{Client, ClientBuilder, Connect, connect};
 pub use close::{Close, CloseFrame, CloseReason};
 pub use engine::State;

@@ -8,7 +8,7 @@ use tower::{Layer, Service};
 use super::{Client, options::Options};
 use crate::{
     BoxError, Error, EventSet, Protocol, Transport,
-    http::{self as stack, Connect, HttpService, RequestBody},
+    http::{self as stack, Connect, HttpService, RequestBody, Tls},
 };
 
 /// Settings of a [`Client`] to be.
@@ -16,6 +16,7 @@ use crate::{
 #[must_use = "a builder does nothing until it builds"]
 pub struct ClientBuilder {
     options: Options,
+    tls: Option<Tls>,
     http: Option<HttpService>,
     layers: Vec<Box<dyn FnOnce(HttpService) -> HttpService + Send>>,
 }
@@ -244,6 +245,12 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets how `https` connections are made. A connector or service of one's own does that in its own way.
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// Puts a connector in the place of TCP and TLS. It gets `http` and `https` URLs; what TLS there is, is its own.
     pub fn connector<C>(mut self, connector: C) -> Self
     where
@@ -281,7 +288,7 @@ impl ClientBuilder {
         }
         engine.jsonp = options.force_jsonp;
         engine.base64 |= engine.jsonp;
-        let http = self.http.unwrap_or_else(|| stack::default_client(options.connect_timeout));
+        let http = self.http.unwrap_or_else(|| stack::default_client(options.connect_timeout, self.tls));
         let http = self.layers.into_iter().fold(http, |http, layer| layer(http));
         Ok(Client { options: Arc::new(options), http, jsonp_index: Arc::default(), upgraded: Arc::default() })
     }

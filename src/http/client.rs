@@ -8,15 +8,18 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 
-use super::{HttpService, RequestBody, boxed, tls::LazyTls};
+use super::{
+    HttpService, RequestBody, boxed,
+    tls::{Tls, TlsConnector},
+};
 
 /// Hyper over TCP, and over TLS for `https`.
-pub(crate) fn default_client(connect_timeout: Duration) -> HttpService {
+pub(crate) fn default_client(connect_timeout: Duration, tls: Option<Tls>) -> HttpService {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(connect_timeout));
-    with_connector(LazyTls::new(tcp))
+    with_connector(TlsConnector::new(tcp, tls))
 }
 
 /// Hyper over connections of the user's making.

@@ -11,6 +11,7 @@ pub(crate) use hyper_util::client::legacy::connect::Connect;
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 
 pub(crate) use self::client::{default_client, with_connector};
+pub use self::tls::{Tls, TlsBuilder, TlsError, TlsRoots, TlsVersion};
 use crate::BoxError;
 
 /// The body of a request: one piece of bytes.

@@ -6,6 +6,7 @@
 pub(crate) mod balancer;
 pub(crate) mod matrix;
 pub(crate) mod oxide;
+pub(crate) mod pki;
 pub(crate) mod reference;
 pub(crate) mod scripted;
 pub(crate) mod session;

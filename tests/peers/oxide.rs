@@ -12,11 +12,13 @@ use engineioxide::{
 };
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
+use rustls::ServerConfig;
 use tokio::{
     net::TcpListener,
     sync::mpsc::error::TrySendError,
     task::{JoinHandle, JoinSet},
 };
+use tokio_rustls::TlsAcceptor;
 
 /// Echoes, and obeys the commands `!burst`, `!burst-binary`, `!collect`, `!close` and `!transport`.
 ///
@@ -33,6 +35,23 @@ impl Oxide {
         max_payload: u64,
         transports: [TransportType; N],
     ) -> Self {
+        Self::start_with(ping_interval, ping_timeout, max_payload, transports, None).await
+    }
+
+    /// The default server, over TLS.
+    pub(crate) async fn start_tls(config: ServerConfig) -> Self {
+        let transports = [TransportType::Polling, TransportType::Websocket];
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        Self::start_with(Duration::from_secs(25), Duration::from_secs(20), 1_000_000, transports, Some(acceptor)).await
+    }
+
+    async fn start_with<const N: usize>(
+        ping_interval: Duration,
+        ping_timeout: Duration,
+        max_payload: u64,
+        transports: [TransportType; N],
+        tls: Option<TlsAcceptor>,
+    ) -> Self {
         let config = EngineIoConfig::builder()
             .ping_interval(ping_interval)
             .ping_timeout(ping_timeout)
@@ -42,8 +61,9 @@ impl Oxide {
             .build();
         let service = EngineIoService::with_config(Arc::new(Echo), config);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
-        let task = tokio::spawn(serve(listener, service));
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().expect("it is bound"));
+        let task = tokio::spawn(serve(listener, service, tls));
         Self { url, task }
     }
 }
@@ -54,11 +74,19 @@ impl Drop for Oxide {
     }
 }
 
-async fn serve(listener: TcpListener, service: EngineIoService<Echo>) {
+async fn serve(listener: TcpListener, service: EngineIoService<Echo>, tls: Option<TlsAcceptor>) {
     let mut connections = JoinSet::new(); // ends them with this task
     while let Ok((stream, _)) = listener.accept().await {
-        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service.clone());
-        connections.spawn(connection.with_upgrades());
+        let (service, tls) = (service.clone(), tls.clone());
+        connections.spawn(async move {
+            let http = http1::Builder::new();
+            let Some(tls) = tls else {
+                return http.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
+            };
+            // Clients that are refused are what some tests are about.
+            let Ok(stream) = tls.accept(stream).await else { return Ok(()) };
+            http.serve_connection(TokioIo::new(stream), service).with_upgrades().await
+        });
     }
 }
 

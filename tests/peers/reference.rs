@@ -15,6 +15,7 @@ use self::process::Process;
 /// `node/server.js` tells which commands its sessions obey.
 pub(crate) struct Reference {
     process: Process,
+    scheme: &'static str,
     port: u64,
     skipped: VecDeque<Value>, // events that nobody has asked for yet
 }
@@ -25,17 +26,18 @@ impl Reference {
         Self::start_with(json!({ "version": version.to_string(), "options": options })).await
     }
 
-    /// Starts a server from all that `node/server.js` takes: also `greet` and `log_requests`.
+    /// Starts a server from all that `node/server.js` takes: also `greet`, `log_requests` and `tls`.
     pub(crate) async fn start_with(config: Value) -> Self {
         let process = Process::spawn("server.js", &[&config.to_string()]);
-        let mut server = Self { process, port: 0, skipped: VecDeque::new() };
+        let scheme = if config["tls"].is_object() { "https" } else { "http" };
+        let mut server = Self { process, scheme, port: 0, skipped: VecDeque::new() };
         let listening = server.event_within(START, "listening", |_| true).await;
         server.port = listening["port"].as_u64().expect("a port");
         server
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("{}://127.0.0.1:{}", self.scheme, self.port)
     }
 
     /// The next event of that name. Those before it stay for calls that ask for them.

@@ -1,8 +1,10 @@
 // A reference server that echoes, obeys `!` commands, and tells on stdout what happens to it:
 //   node server.js '{"version": "6", "options": {"pingInterval": 300}, "greet": ["hi"], "log_requests": true}'
+// With `tls`, what `https.createServer` takes, it speaks TLS.
 "use strict";
 
 const http = require("http");
+const https = require("https");
 const lines = require("./lines");
 
 const config = JSON.parse(process.argv[2]);
@@ -11,7 +13,8 @@ const engineio = require(`engine.io-${config.version}`);
 const connections = new Set(); // TCP
 const sessions = new Map(); // Engine.IO, by id
 
-const server = http.createServer((request, response) => response.writeHead(404).end());
+const notFound = (request, response) => response.writeHead(404).end();
+const server = config.tls ? https.createServer(config.tls, notFound) : http.createServer(notFound);
 server.on("connection", (connection) => {
   connections.add(connection);
   connection.on("close", () => connections.delete(connection));
@@ -38,6 +41,7 @@ function onSession(session) {
     transport: session.transport.name,
     headers: request.headers,
     url: request.url,
+    tls: config.tls && tls(request.socket),
   });
 
   let collecting = null;
@@ -51,6 +55,16 @@ function onSession(session) {
     }
   });
   for (const text of config.greet || []) session.send(text);
+}
+
+function tls(socket) {
+  return {
+    version: socket.getProtocol(),
+    cipher: socket.getCipher().standardName,
+    server_name: socket.servername,
+    alpn: socket.alpnProtocol,
+    client: socket.getPeerCertificate().subject?.CN,
+  };
 }
 
 // Whether `data` was a command.

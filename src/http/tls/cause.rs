@@ -1,0 +1,89 @@
+//! Keeps what rustls says among the sources of an error.
+//!
+//! An [`io::Error`] that wraps another shows it, but is silent about it when asked for its source.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use thiserror::Error;
+
+use crate::BoxError;
+
+/// Finds what rustls says below an error, if that is what it is.
+pub(super) fn cause_of_box(error: BoxError) -> BoxError {
+    match error.downcast_ref().and_then(cause) {
+        Some(cause) => cause.into(),
+        None => error,
+    }
+}
+
+/// A stream whose errors have rustls's among their sources. With TLS 1.3 a server refuses a client's certificate, or
+/// the lack of one, when the client holds the handshake for done.
+#[derive(Debug)]
+pub(in crate::http) struct Explained<S>(pub(super) S);
+
+impl<S: Read + Unpin> Read for Explained<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf).map_err(explained)
+    }
+}
+
+impl<S: Write + Unpin> Write for Explained<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf).map_err(explained)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx).map_err(explained)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx).map_err(explained)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, bufs).map_err(explained)
+    }
+}
+
+impl<S: Connection> Connection for Explained<S> {
+    fn connected(&self) -> Connected {
+        self.0.connected()
+    }
+}
+
+/// Stands between an [`io::Error`] and its cause, so that the cause is the source.
+#[derive(Debug, Error)]
+#[error("TLS failed")]
+struct TlsFailed(#[source] rustls::Error);
+
+fn explained(error: io::Error) -> io::Error {
+    match cause(&error) {
+        Some(cause) => io::Error::new(error.kind(), TlsFailed(cause)),
+        None => error,
+    }
+}
+
+fn cause(error: &io::Error) -> Option<rustls::Error> {
+    let mut error = error;
+    loop {
+        let inner = error.get_ref()?;
+        if let Some(cause) = inner.downcast_ref::<rustls::Error>() {
+            return Some(cause.clone());
+        }
+        error = inner.downcast_ref()?;
+    }
+}

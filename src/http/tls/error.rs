@@ -1,0 +1,55 @@
+use thiserror::Error;
+
+use crate::BoxError;
+
+/// Why there is no [`Tls`](super::Tls).
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// Neither of the features is on.
+    #[error("https needs one of the features `ring` and `aws-lc-rs`")]
+    NoProvider,
+    /// What was given is neither PEM nor DER of what it is to be.
+    #[error("`{option}` cannot be read")]
+    Unreadable {
+        /// The method of the builder that it was given to.
+        option: &'static str,
+        /// What is wrong with it.
+        source: BoxError,
+    },
+    /// A certificate without its key, or the other way round.
+    #[error("`cert` and `key` go together")]
+    Incomplete,
+    /// The key is encrypted, and there is no passphrase.
+    #[error("`key` is encrypted")]
+    Encrypted,
+    /// The passphrase does not open the key, or nothing here can.
+    #[cfg(feature = "encrypted-keys")]
+    #[error("`passphrase` does not open `key`")]
+    Passphrase(#[source] BoxError),
+    /// The key belongs to another certificate.
+    #[error("`key` is not that of `cert`")]
+    KeyMismatch,
+    /// What is no name of a server, nor an IP address.
+    #[error("{0:?} is no server name")]
+    ServerName(String),
+    /// What is no protocol that can be asked for: it is empty, too long, or HTTP/2.
+    #[error("{0:?} cannot be an ALPN protocol")]
+    Alpn(String),
+    /// A word in the list of ciphers that names nothing rustls has.
+    #[error("{0:?} is no cipher that there is")]
+    UnknownCipher(String),
+    /// The list of ciphers leaves none, or none for the versions of TLS.
+    #[error("no cipher is left")]
+    NoCiphers,
+    /// What the platform trusts can't be loaded. This is found out at the first connection, and is then among the
+    /// sources of its error.
+    #[error("the trusted roots cannot be loaded")]
+    Roots(#[source] BoxError),
+}
+
+impl TlsError {
+    pub(super) fn unreadable(option: &'static str, source: impl Into<BoxError>) -> Self {
+        TlsError::Unreadable { option, source: source.into() }
+    }
+}
