@@ -5,12 +5,15 @@ use std::{
     time::Duration,
 };
 
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, SinkExt, StreamExt};
 use tokio::time::advance;
 use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
 
-use super::*;
-use crate::{CloseReason, Data, EventSet, Handshake, Protocol, Stage, Text};
+use super::{
+    drive::{PACKETS, ROUNDS},
+    *,
+};
+use crate::{CloseReason, Data, EventSet, Handshake, Protocol, Stage, Text, Transport};
 
 /// A transport that does what it is told, and tells what was done to it.
 #[derive(Clone, Debug, Default)]
