@@ -3,6 +3,8 @@
 //! As text: decimal digits, `:`, the packet; the length counts UTF-16 code units. As binary: 0 for text or 1 for bytes,
 //! the digits of the length as values 0 to 9, 255, the packet; the length counts bytes.
 
+use std::fmt::Write;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::{DecodeError, frame};
@@ -15,13 +17,16 @@ pub(super) enum Form {
 }
 
 pub(super) fn encode_text(packets: &[Packet], doubled: bool) -> String {
-    let mut payload = String::new();
+    let len = |packet| frame::text_len(packet, BASE64_PREFIX);
+    let mut payload = String::with_capacity(packets.iter().map(|packet| len(packet) + MAX_DIGITS + 1).sum());
     for packet in packets {
-        let text = frame::to_text(packet, BASE64_PREFIX);
-        let text = if doubled { double(&text) } else { text };
-        payload.push_str(&utf16_len(&text).to_string());
-        payload.push(':');
-        payload.push_str(&text);
+        let units = units(packet, len(packet), doubled);
+        write!(payload, "{units}:").expect("strings take all there is");
+        if doubled {
+            payload.extend(frame::to_text(packet, BASE64_PREFIX).bytes().map(char::from));
+        } else {
+            frame::push_text(&mut payload, packet, BASE64_PREFIX);
+        }
     }
     payload
 }
@@ -29,12 +34,15 @@ pub(super) fn encode_text(packets: &[Packet], doubled: bool) -> String {
 /// How many bytes a packet takes in a text payload, `text_len` being its own.
 pub(super) fn text_len(packet: &Packet, text_len: usize, doubled: bool) -> usize {
     let text = packet.text().unwrap_or_default(); // all else is ASCII
-    if doubled {
-        let encoded_twice = text.bytes().filter(|byte| !byte.is_ascii()).count();
-        digits(text_len) + 1 + text_len + encoded_twice
-    } else {
-        digits(text_len - text.len() + utf16_len(text)) + 1 + text_len
-    }
+    let encoded_twice = if doubled { text.bytes().filter(|byte| !byte.is_ascii()).count() } else { 0 };
+    digits(units(packet, text_len, doubled)) + 1 + text_len + encoded_twice
+}
+
+/// The length in front of a packet, `text_len` being its own in bytes: characters that engine.io 1 takes bytes for, or
+/// UTF-16 code units.
+fn units(packet: &Packet, text_len: usize, doubled: bool) -> usize {
+    let text = packet.text().unwrap_or_default();
+    if doubled { text_len } else { text_len - text.len() + utf16_len(text) }
 }
 
 pub(super) fn decode_text(rest: &mut Text, doubled: bool) -> Result<Option<Packet>, DecodeError> {
@@ -115,8 +123,13 @@ fn digits(number: usize) -> usize {
     number.checked_ilog10().unwrap_or(0) as usize + 1
 }
 
+/// Every character is a unit, and those of four bytes are two.
 fn utf16_len(text: &str) -> usize {
-    if text.is_ascii() { text.len() } else { text.encode_utf16().count() }
+    if text.is_ascii() {
+        return text.len();
+    }
+    let of_four_bytes = text.bytes().filter(|&byte| byte >= 0xf0).count();
+    text.chars().count() + of_four_bytes
 }
 
 /// Where the first `units` UTF-16 code units of a text end, in bytes; nothing if that is within a character or past
@@ -136,10 +149,6 @@ fn utf16_end(text: &str, units: usize) -> Option<usize> {
 }
 
 /// Engine.io 1 takes the UTF-8 bytes of a packet for characters and encodes them once more.
-fn double(text: &str) -> String {
-    text.bytes().map(char::from).collect()
-}
-
 fn undouble(text: &str) -> Result<Text, DecodeError> {
     let bytes: Result<Vec<u8>, _> = text.chars().map(u8::try_from).collect();
     let bytes = bytes.map_err(|_| DecodeError::NotDoubled)?;
