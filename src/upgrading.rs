@@ -40,7 +40,7 @@ pin_project! {
         engine: Engine,
         opener: Option<Opener<P, W>>, // none once nothing more is to be opened
         unflushed: Unflushed,
-        written: u64, // bytes, by the WebSocket
+        written: u64, // bytes, by the current transport
         wakers: Arc<Wakers>,
         span: Span, // of the session, once it has an ID
     }

@@ -123,9 +123,11 @@ impl<P: Link, W: Link> Upgrading<P, W> {
                 continue;
             }
             let flushed = link.poll_flush_unpin(cx);
-            let written = written(&link);
-            if std::mem::replace(this.written, written) != written {
-                this.engine.handle_progress(now);
+            if via == this.engine.transport() {
+                let written = written(&link);
+                if std::mem::replace(this.written, written) != written {
+                    this.engine.handle_progress(now);
+                }
             }
             if let Poll::Ready(flushed) = flushed {
                 this.unflushed.set(via, false);
