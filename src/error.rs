@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{Response, StatusCode};
 use thiserror::Error;
 
 use crate::{Packet, Transport, codec::DecodeError};
@@ -152,6 +152,12 @@ impl Error {
             *stage = now;
         }
         self
+    }
+
+    /// The reply to a request is no success.
+    pub(crate) fn refused(transport: Transport, stage: Stage, reply: Response<Bytes>) -> Self {
+        let (status, body) = (reply.status(), reply.into_body());
+        Error::Status { transport, stage, status, code: ServerCode::parse(&body), body }
     }
 
     pub(crate) fn transport_failed(transport: Transport, stage: Stage, source: impl Into<BoxError>) -> Self {

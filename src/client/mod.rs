@@ -89,13 +89,11 @@ impl Client {
             jsonp_index: Arc::clone(&self.jsonp_index),
         };
         let mut settings = options.engine.clone();
-        if !options.remember_upgrade {
-            return Ok(Socket::new(Upgrading::new(settings, Box::new(stack)), None));
-        }
-        if self.upgraded.load(Ordering::Relaxed) {
+        let upgraded = options.remember_upgrade.then(|| Arc::clone(&self.upgraded));
+        if upgraded.as_ref().is_some_and(|upgraded| upgraded.load(Ordering::Relaxed)) {
             settings.transports.sort_by_key(|&transport| transport != Transport::WebSocket);
         }
-        Ok(Socket::new(Upgrading::new(settings, Box::new(stack)), Some(Arc::clone(&self.upgraded))))
+        Ok(Socket::new(Upgrading::new(settings, Box::new(stack)), upgraded))
     }
 }
 

@@ -73,16 +73,12 @@ impl Inbox {
 
     /// Takes the type byte of protocol 3 off all binary: it was not known to be one.
     pub(crate) fn strip_type_bytes(&mut self) {
-        let strip = |bytes: &mut Bytes| {
-            if !bytes.is_empty() {
-                *bytes = bytes.slice(1..);
-            }
-        };
+        let strip = |bytes: &mut Bytes| drop(bytes.split_to(bytes.len().min(1)));
         for event in &mut self.queue {
             match event {
                 Event::Message(Data::Binary(bytes)) => {
+                    self.bytes -= bytes.len().min(1);
                     strip(bytes);
-                    self.bytes -= 1;
                 }
                 Event::Packet(Packet::Message(Message { data: Data::Binary(bytes), .. })) => strip(bytes),
                 _ => {}

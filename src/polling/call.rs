@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use tower::Service;
 
 use crate::{
-    BoxError, Data, Error, Packet, Protocol, ServerCode, Stage, Transport,
+    BoxError, Data, Error, Packet, Protocol, Stage, Transport,
     codec::{Codec, DecodeError, Framing, Payload},
     endpoint::Endpoint,
     http::HttpClient,
@@ -119,16 +119,10 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let response = ready!(this.inner.poll(cx)).map_err(|error| failed(*this.stage, error))?;
-        let (head, body) = response.into_parts();
-        if !head.status.is_success() {
-            return Poll::Ready(Err(Error::Status {
-                transport: Transport::Polling,
-                stage: *this.stage,
-                status: head.status,
-                code: ServerCode::parse(&body),
-                body,
-            }));
+        if !response.status().is_success() {
+            return Poll::Ready(Err(Error::refused(Transport::Polling, *this.stage, response)));
         }
+        let (head, body) = response.into_parts();
         if *this.stage == Stage::Writing {
             return Poll::Ready(Ok(Payload::empty()));
         }

@@ -21,7 +21,7 @@ use tokio_tungstenite::{
 use tower::ServiceExt;
 
 use super::{Io, Socket, metered::Metered};
-use crate::{BoxError, Error, Protocol, ServerCode, Stage, Transport, endpoint::Endpoint, http::HttpClient};
+use crate::{BoxError, Error, Protocol, Stage, Transport, endpoint::Endpoint, http::HttpClient};
 
 /// Opens WebSockets by an ordinary request through an HTTP service, and so through all of its layers.
 #[derive(Clone, Debug)]
@@ -55,13 +55,7 @@ impl<S: HttpClient> Upgrade<S> {
         let request = self.request(protocol, sid, &key)?;
         let mut response = self.http.oneshot(request).await.map_err(failed)?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Err(Error::Status {
-                transport: Transport::WebSocket,
-                stage,
-                status: response.status(),
-                code: ServerCode::parse(response.body()),
-                body: response.into_body(),
-            });
+            return Err(Error::refused(Transport::WebSocket, stage, response));
         }
         check(response.headers(), &key, &self.subprotocols).map_err(|error| failed(error.into()))?;
         let upgrade = response.extensions_mut().remove::<OnUpgrade>().ok_or(Error::UpgradeUnsupported)?;
