@@ -8,7 +8,7 @@ use tower::{Layer, Service};
 use super::{Client, options::Options};
 use crate::{
     BoxError, Error, EventSet, Protocol, Transport,
-    http::{self as stack, Connect, HttpService, RequestBody, Tls},
+    http::{self as stack, Connect, Connections, HttpService, RequestBody, Tls},
 };
 
 /// Settings of a [`Client`] to be.
@@ -16,7 +16,7 @@ use crate::{
 #[must_use = "a builder does nothing until it builds"]
 pub struct ClientBuilder {
     options: Options,
-    tls: Option<Tls>,
+    connections: Connections,
     http: Option<HttpService>,
     layers: Vec<Box<dyn FnOnce(HttpService) -> HttpService + Send>>,
 }
@@ -168,7 +168,7 @@ impl ClientBuilder {
     /// Sets how long a TCP connection may take to be made; 20 s by default. A connector or service of one's own has
     /// its own limit.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.options.connect_timeout = bounded(timeout);
+        self.connections.connect_timeout = bounded(timeout);
         self
     }
 
@@ -247,7 +247,7 @@ impl ClientBuilder {
 
     /// Sets how `https` connections are made. A connector or service of one's own does that in its own way.
     pub fn tls(mut self, tls: Tls) -> Self {
-        self.tls = Some(tls);
+        self.connections.tls = Some(tls);
         self
     }
 
@@ -288,7 +288,7 @@ impl ClientBuilder {
         }
         engine.jsonp = options.force_jsonp;
         engine.base64 |= engine.jsonp;
-        let http = self.http.unwrap_or_else(|| stack::default_client(options.connect_timeout, self.tls));
+        let http = self.http.unwrap_or_else(|| self.connections.client());
         let http = self.layers.into_iter().fold(http, |http, layer| layer(http));
         Ok(Client { options: Arc::new(options), http, jsonp_index: Arc::default(), upgraded: Arc::default() })
     }

@@ -19,7 +19,6 @@ pub(super) struct Options {
     pub(super) timestamps: Timestamps,
     pub(super) subprotocols: Vec<HeaderValue>,
     pub(super) request_timeout: Option<Duration>,
-    pub(super) connect_timeout: Duration,
     pub(super) engine: Settings,
 }
 
@@ -46,7 +45,6 @@ impl Default for Options {
             timestamps: Timestamps { polling: true, websocket: false, param: "t".to_owned() },
             subprotocols: Vec::new(),
             request_timeout: None,
-            connect_timeout: Duration::from_secs(20),
             engine: Settings::default(),
         }
     }

@@ -13,13 +13,27 @@ use super::{
     tls::{Tls, TlsConnector},
 };
 
-/// Hyper over TCP, and over TLS for `https`.
-pub(crate) fn default_client(connect_timeout: Duration, tls: Option<Tls>) -> HttpService {
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(connect_timeout));
-    with_connector(TlsConnector::new(tcp, tls))
+/// How the default client connects.
+pub(crate) struct Connections {
+    pub(crate) connect_timeout: Duration,
+    pub(crate) tls: Option<Tls>,
+}
+
+impl Connections {
+    /// Hyper over TCP, and over TLS for `https`.
+    pub(crate) fn client(self) -> HttpService {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(self.connect_timeout));
+        with_connector(TlsConnector::new(tcp, self.tls))
+    }
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self { connect_timeout: Duration::from_secs(20), tls: None }
+    }
 }
 
 /// Hyper over connections of the user's making.

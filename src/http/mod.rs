@@ -10,7 +10,7 @@ use hyper::body::Body;
 pub(crate) use hyper_util::client::legacy::connect::Connect;
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 
-pub(crate) use self::client::{default_client, with_connector};
+pub(crate) use self::client::{Connections, with_connector};
 pub use self::tls::{Tls, TlsBuilder, TlsError, TlsRoots, TlsVersion};
 use crate::BoxError;
 
