@@ -1,7 +1,7 @@
 //! What tasks may be handed, and what may be moved while it is polled.
 
 use crate::{
-    Client, ClientBuilder, Close, Connect, Error, Event, Packet, Receiver, Sender, Socket, Text, Tls, TlsBuilder,
+    Client, ClientBuilder, Close, Connect, Error, Event, Packet, Receiver, Sender, Socket, Tcp, Text, Tls, TlsBuilder,
     TlsError,
 };
 
@@ -36,6 +36,9 @@ fn public_types_go_where_they_are_needed() {
     clone::<Error>();
     send::<Packet>();
     sync::<Packet>();
+    send::<Tcp>();
+    sync::<Tcp>();
+    clone::<Tcp>();
     send::<Tls>();
     sync::<Tls>();
     clone::<Tls>();

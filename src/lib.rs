@@ -9,7 +9,7 @@
 //! * Layers, connectors and whole HTTP clients of one's own go below: [`ClientBuilder::layer`],
 //!   [`connector`](ClientBuilder::connector), [`http_service`](ClientBuilder::http_service). They see every request,
 //!   the WebSocket's too.
-//! * [`Tls`] says whom `https` connections trust, and who we are.
+//! * [`Tcp`] says where connections go and come from, [`Tls`] whom `https` connections trust, and who we are.
 //! * [`Close`] tells why a session has ended, and gives back what was not sent.
 //!
 //! ```no_run
@@ -69,7 +69,7 @@ mod upgrading;
 mod wakers;
 mod websocket;
 
-pub use self::http::{HttpService, RequestBody, ResponseBody, Tls, TlsBuilder, TlsError, TlsRoots, TlsVersion};
+pub use self::http::{HttpService, RequestBody, ResponseBody, Tcp, Tls, TlsBuilder, TlsError, TlsRoots, TlsVersion};
 pub use client::{Client, ClientBuilder, Connect, connect};
 pub use close::{Close, CloseFrame, CloseReason};
 pub use engine::State;

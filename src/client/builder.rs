@@ -8,7 +8,7 @@ use tower::{Layer, Service};
 use super::{Client, options::Options};
 use crate::{
     BoxError, Error, EventSet, Protocol, Transport,
-    http::{self as stack, Connect, Connections, HttpService, RequestBody, Tls},
+    http::{self as stack, Connect, Connections, HttpService, RequestBody, Tcp, Tls},
 };
 
 /// Settings of a [`Client`] to be.
@@ -242,6 +242,12 @@ impl ClientBuilder {
         B::Error: Into<BoxError>,
     {
         self.layers.push(Box::new(move |inner| stack::layered(&layer, inner)));
+        self
+    }
+
+    /// Sets how TCP connections are made. A connector or service of one's own does that in its own way.
+    pub fn tcp(mut self, tcp: Tcp) -> Self {
+        self.connections.tcp = tcp;
         self
     }
 

@@ -1,38 +1,33 @@
 use std::time::Duration;
 
 use hyper_util::{
-    client::legacy::{
-        Client,
-        connect::{Connect, HttpConnector},
-    },
+    client::legacy::{Client, connect::Connect},
     rt::{TokioExecutor, TokioTimer},
 };
 
 use super::{
-    HttpService, RequestBody, boxed,
+    HttpService, RequestBody, Tcp, boxed,
     tls::{Tls, TlsConnector},
 };
 
 /// How the default client connects.
 pub(crate) struct Connections {
     pub(crate) connect_timeout: Duration,
+    pub(crate) tcp: Tcp,
     pub(crate) tls: Option<Tls>,
 }
 
 impl Connections {
     /// Hyper over TCP, and over TLS for `https`.
     pub(crate) fn client(self) -> HttpService {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(self.connect_timeout));
+        let tcp = self.tcp.connector(self.connect_timeout);
         with_connector(TlsConnector::new(tcp, self.tls))
     }
 }
 
 impl Default for Connections {
     fn default() -> Self {
-        Self { connect_timeout: Duration::from_secs(20), tls: None }
+        Self { connect_timeout: Duration::from_secs(20), tcp: Tcp::new(), tls: None }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The HTTP service below everything: hyper by default, or whatever the user puts in its place.
 
 mod client;
+mod resolver;
+mod tcp;
 mod tls;
 
 use bytes::Bytes;
@@ -11,7 +13,10 @@ pub(crate) use hyper_util::client::legacy::connect::Connect;
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 
 pub(crate) use self::client::{Connections, with_connector};
-pub use self::tls::{Tls, TlsBuilder, TlsError, TlsRoots, TlsVersion};
+pub use self::{
+    tcp::Tcp,
+    tls::{Tls, TlsBuilder, TlsError, TlsRoots, TlsVersion},
+};
 use crate::BoxError;
 
 /// The body of a request: one piece of bytes.

@@ -178,7 +178,12 @@ impl Cell {
     }
 
     pub(crate) async fn connect_with(self, url: &str, events: EventSet) -> Session {
-        let mut session = Session::connect(self, self.client().events(events), url).await;
+        self.connect_by(self.client().events(events), url).await
+    }
+
+    /// The same with more settings than this cell's [`client`](Self::client) has.
+    pub(crate) async fn connect_by(self, client: ClientBuilder, url: &str) -> Session {
+        let mut session = Session::connect(self, client, url).await;
         if self.way == Way::Upgrade {
             let upgrade = session.wait_for("the upgrade", |event| matches!(event, Event::Upgrade(_))).await;
             assert!(matches!(upgrade, Event::Upgrade(Transport::WebSocket)), "{self}: {upgrade:?}");

@@ -16,7 +16,7 @@ use self::process::Process;
 pub(crate) struct Reference {
     process: Process,
     scheme: &'static str,
-    port: u64,
+    port: Option<u64>,        // none on a Unix socket
     skipped: VecDeque<Value>, // events that nobody has asked for yet
 }
 
@@ -26,18 +26,22 @@ impl Reference {
         Self::start_with(json!({ "version": version.to_string(), "options": options })).await
     }
 
-    /// Starts a server from all that `node/server.js` takes: also `greet`, `log_requests` and `tls`.
+    /// Starts a server from all that `node/server.js` takes: also `greet`, `log_requests`, `tls` and `unix_socket`.
     pub(crate) async fn start_with(config: Value) -> Self {
         let process = Process::spawn("server.js", &[&config.to_string()]);
         let scheme = if config["tls"].is_object() { "https" } else { "http" };
-        let mut server = Self { process, scheme, port: 0, skipped: VecDeque::new() };
+        let mut server = Self { process, scheme, port: None, skipped: VecDeque::new() };
         let listening = server.event_within(START, "listening", |_| true).await;
-        server.port = listening["port"].as_u64().expect("a port");
+        server.port = listening["port"].as_u64();
         server
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("{}://127.0.0.1:{}", self.scheme, self.port)
+        format!("{}://127.0.0.1:{}", self.scheme, self.port())
+    }
+
+    pub(crate) fn port(&self) -> u64 {
+        self.port.expect("it listens for TCP")
     }
 
     /// The next event of that name. Those before it stay for calls that ask for them.

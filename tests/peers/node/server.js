@@ -1,6 +1,6 @@
 // A reference server that echoes, obeys `!` commands, and tells on stdout what happens to it:
 //   node server.js '{"version": "6", "options": {"pingInterval": 300}, "greet": ["hi"], "log_requests": true}'
-// With `tls`, what `https.createServer` takes, it speaks TLS.
+// With `tls`, what `https.createServer` takes, it speaks TLS; with `unix_socket` it listens there.
 "use strict";
 
 const http = require("http");
@@ -21,7 +21,7 @@ server.on("connection", (connection) => {
 });
 engineio.attach(server, config.options).on("connection", onSession);
 if (config.log_requests) logRequests();
-server.listen(0, "127.0.0.1", () => {
+server.listen(config.unix_socket ? { path: config.unix_socket } : { port: 0, host: "127.0.0.1" }, () => {
   lines.write({ event: "listening", port: server.address().port });
 });
 lines.read(onOrder);
@@ -140,7 +140,8 @@ function bigEndian(number) {
 }
 
 function logRequests() {
-  const log = ({ method, url, headers }) => lines.write({ event: "request", method, url, headers });
+  const log = ({ method, url, headers, socket }) =>
+    lines.write({ event: "request", method, url, headers, client: socket.remoteAddress });
   server.prependListener("request", log);
   // A listener of ours alone would leave upgrades unanswered that Node otherwise takes for plain requests.
   if (server.listenerCount("upgrade") > 0) server.prependListener("upgrade", log);
