@@ -257,6 +257,27 @@ impl ClientBuilder {
         self
     }
 
+    /// Connects to a Unix socket in the place of TCP. The URL still says whether there is TLS, which host the requests
+    /// name, and their path and query.
+    ///
+    /// ```no_run
+    /// # async fn f() -> Result<(), Box<dyn std::error::Error>> {
+    /// use engineio_client::Client;
+    ///
+    /// let client = Client::builder().unix_socket("/run/chat.sock").build()?;
+    /// let socket = client.connect("http://localhost/engine.io/".parse()?).await?;
+    /// # let _ = socket;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Sockets that are elsewhere, or change, are what a [`connector`](Self::connector) is for.
+    #[cfg(unix)]
+    pub fn unix_socket(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.connections.unix_socket = Some(path.into());
+        self
+    }
+
     /// Puts a connector in the place of TCP and TLS. It gets `http` and `https` URLs; what TLS there is, is its own.
     pub fn connector<C>(mut self, connector: C) -> Self
     where

@@ -1,3 +1,5 @@
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::time::Duration;
 
 use hyper_util::{
@@ -5,6 +7,8 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 
+#[cfg(unix)]
+use super::unix;
 use super::{
     HttpService, RequestBody, Tcp, boxed,
     tls::{Tls, TlsConnector},
@@ -15,11 +19,17 @@ pub(crate) struct Connections {
     pub(crate) connect_timeout: Duration,
     pub(crate) tcp: Tcp,
     pub(crate) tls: Option<Tls>,
+    #[cfg(unix)]
+    pub(crate) unix_socket: Option<PathBuf>,
 }
 
 impl Connections {
-    /// Hyper over TCP, and over TLS for `https`.
+    /// Hyper over TCP or a Unix socket, and over TLS for `https`.
     pub(crate) fn client(self) -> HttpService {
+        #[cfg(unix)]
+        if let Some(path) = self.unix_socket {
+            return with_connector(TlsConnector::new(unix::connector(path), self.tls));
+        }
         let tcp = self.tcp.connector(self.connect_timeout);
         with_connector(TlsConnector::new(tcp, self.tls))
     }
@@ -27,7 +37,13 @@ impl Connections {
 
 impl Default for Connections {
     fn default() -> Self {
-        Self { connect_timeout: Duration::from_secs(20), tcp: Tcp::new(), tls: None }
+        Self {
+            connect_timeout: Duration::from_secs(20),
+            tcp: Tcp::new(),
+            tls: None,
+            #[cfg(unix)]
+            unix_socket: None,
+        }
     }
 }
 

@@ -4,6 +4,8 @@ mod client;
 mod resolver;
 mod tcp;
 mod tls;
+#[cfg(unix)]
+mod unix;
 
 use bytes::Bytes;
 use http::{Request, Response};
