@@ -5,6 +5,7 @@ mod peers;
 use std::{
     collections::BTreeSet,
     convert::Infallible,
+    error::Error as _,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
@@ -13,14 +14,20 @@ use std::{
 };
 
 use bytes::Bytes;
-use engineio_client::{Client, Data, Error, Event, HttpService, Packet, Socket, Transport, layers::ExtraHeadersLayer};
+use engineio_client::{
+    Client, Data, Error, Event, HttpService, Packet, Socket, Transport,
+    layers::{AsyncExtraHeadersLayer, ExtraHeadersError, ExtraHeadersLayer},
+};
 use engineioxide::TransportType;
-use futures::{SinkExt, StreamExt, channel::mpsc};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header::AUTHORIZATION};
+use futures::{FutureExt, SinkExt, StreamExt, channel::mpsc};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, Uri,
+    header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL},
+};
 use http_body_util::{BodyExt, Full};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use peers::{oxide::Oxide, reference::Reference};
+use peers::{oxide::Oxide, reference::Reference, scripted::Scripted};
 use serde_json::json;
 use tokio::net::TcpStream;
 use tower::{ServiceExt, layer::layer_fn, service_fn};
@@ -122,6 +129,71 @@ async fn headers_reach_the_server_with_every_request_and_may_be_fresh_each_time(
         assert_eq!((&headers["user-agent"], &headers["origin"]), (&json!("mine"), &json!("http://o")), "{request}");
         assert!(tokens.insert(headers["authorization"].to_string()), "{request}");
     }
+}
+
+#[tokio::test]
+async fn headers_may_be_waited_for_with_every_request() {
+    let config = json!({ "version": "6", "options": {}, "log_requests": true });
+    let mut server = Reference::start_with(config).await;
+    let (tokens, issued) = mpsc::unbounded();
+    let issued = Arc::new(tokio::sync::Mutex::new(issued));
+    let fresh = AsyncExtraHeadersLayer::new(move || {
+        let issued = Arc::clone(&issued);
+        async move {
+            let token: HeaderValue = issued.lock().await.next().await.ok_or("nobody issues tokens")?;
+            Ok(HeaderMap::from_iter([(AUTHORIZATION, token)]))
+        }
+    });
+    let issue = |number: u32| tokens.unbounded_send(number.into()).expect("the layer lives as long");
+    let client = Client::builder().layer(fresh).build().unwrap();
+    let mut socket = client.open(server.url().parse().unwrap());
+    assert!(socket.next().now_or_never().is_none(), "the handshake waits for a token");
+
+    (0..10).for_each(issue);
+    socket.send("hi".into()).await.unwrap();
+    upgraded(&mut socket).await;
+    let mut purposes = BTreeSet::new();
+    for token in 0..3 {
+        let request = server.event("request").await;
+        assert_eq!(request["headers"]["authorization"], token.to_string(), "{request}");
+        purposes.insert(format!("{} {}", request["method"], request["headers"]["upgrade"]));
+    }
+    assert_eq!(purposes.len(), 3, "a handshake, a POST and the upgrade: {purposes:?}");
+}
+
+#[tokio::test]
+async fn without_its_headers_no_request_is_sent_and_the_error_says_why() {
+    let mut server = Scripted::start().await;
+    let broken = AsyncExtraHeadersLayer::new(|| async { Err("the token has been revoked".into()) });
+    let client = Client::builder().layer(broken).build().unwrap();
+    let error = client.connect(server.url()).await.unwrap_err();
+    let Error::Transport { source, .. } = error else { panic!("{error:?}") };
+    assert!(source.is::<ExtraHeadersError>(), "{source:?}");
+    assert_eq!(source.source().unwrap().to_string(), "the token has been revoked");
+    assert_eq!(server.unasked(), 0);
+}
+
+#[tokio::test]
+async fn a_layer_sees_which_subprotocol_the_server_has_chosen() {
+    let config = json!({ "version": "6", "options": {}, "log_requests": true });
+    let mut server = Reference::start_with(config).await;
+    let chosen = Arc::new(Mutex::new(None));
+    let saw = Arc::clone(&chosen);
+    let layer = layer_fn(move |inner: HttpService| {
+        let saw = Arc::clone(&saw);
+        inner.map_response(move |response| {
+            if let Some(name) = response.headers().get(SEC_WEBSOCKET_PROTOCOL) {
+                *saw.lock().unwrap() = Some(name.clone());
+            }
+            response
+        })
+    });
+    let names = ["chat", "superchat"].map(HeaderValue::from_static);
+    let client = Client::builder().transports([Transport::WebSocket]).subprotocols(names).layer(layer).build().unwrap();
+    let mut socket = connect(&client, &server.url()).await;
+    echoed(&mut socket, "hi").await;
+    assert_eq!(*chosen.lock().unwrap(), Some(HeaderValue::from_static("chat")), "the reference takes the first");
+    assert_eq!(server.event("request").await["headers"]["sec-websocket-protocol"], "chat, superchat");
 }
 
 #[tokio::test]

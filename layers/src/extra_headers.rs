@@ -13,6 +13,8 @@ use tower_service::Service;
 
 /// Layer that applies [`ExtraHeaders`], which puts headers on every request.
 ///
+/// Headers that have to be waited for are a matter of [`AsyncExtraHeadersLayer`](crate::AsyncExtraHeadersLayer).
+///
 /// # Example
 ///
 /// ```
@@ -89,7 +91,7 @@ impl<S: Service<Request<B>>, B> Service<Request<B>> for ExtraHeaders<S> {
     }
 }
 
-fn override_with(headers: &mut HeaderMap, extra: &HeaderMap) {
+pub(crate) fn override_with(headers: &mut HeaderMap, extra: &HeaderMap) {
     for name in extra.keys() {
         headers.remove(name);
         for value in extra.get_all(name) {

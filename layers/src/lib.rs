@@ -7,6 +7,7 @@
 //! | layer | what it does |
 //! |---|---|
 //! | [`ExtraHeadersLayer`] | puts the same, or freshly made, headers on every request |
+//! | [`AsyncExtraHeadersLayer`] | the same, with headers that have to be waited for |
 //! | `CookiesLayer` | keeps cookies from one request to the next; needs the feature `cookies` |
 //! | [`TimestampLayer`] | makes every URL unique, so that no cache answers |
 //! | [`JsonpLayer`] | sends a body as a form and takes the reply out of a script |
@@ -60,6 +61,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod async_extra_headers;
 mod collect;
 #[cfg(feature = "cookies")]
 mod cookie_jar;
@@ -72,6 +74,7 @@ mod reading;
 mod request_timeout;
 mod timestamp;
 
+pub use async_extra_headers::{AsyncExtraHeaders, AsyncExtraHeadersFuture, AsyncExtraHeadersLayer, ExtraHeadersError};
 pub use collect::{Collect, CollectFuture, CollectLayer};
 #[cfg(feature = "cookies")]
 pub use cookie_jar::{CookieError, CookieJar};

@@ -45,9 +45,11 @@ impl ClientBuilder {
 
     /// Sets headers of every request, polls and upgrades alike. They override what the client would say itself.
     ///
-    /// For values that change, a token say, add [`ExtraHeadersLayer::from_fn`] as a [`layer`](Self::layer).
+    /// For values that change, a token say, add [`ExtraHeadersLayer::from_fn`] as a [`layer`](Self::layer), or
+    /// [`AsyncExtraHeadersLayer`] where they have to be waited for.
     ///
     /// [`ExtraHeadersLayer::from_fn`]: engineio_layers::ExtraHeadersLayer::from_fn
+    /// [`AsyncExtraHeadersLayer`]: engineio_layers::AsyncExtraHeadersLayer
     pub fn extra_headers(mut self, headers: HeaderMap) -> Self {
         self.options.extra_headers = headers;
         self
@@ -142,7 +144,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the WebSocket sub-protocols to offer.
+    /// Sets the WebSocket sub-protocols to offer. Which of them the server takes, if any, is in its reply, where a
+    /// [`layer`](Self::layer) sees it; a reply with one that was not offered is refused.
     pub fn subprotocols(mut self, names: impl IntoIterator<Item = HeaderValue>) -> Self {
         self.options.subprotocols = names.into_iter().collect();
         self
