@@ -12,6 +12,8 @@
 //! * [`Tcp`] says where connections go and come from, [`Tls`] whom `https` connections trust, and who we are.
 //! * [`Close`] tells why a session has ended, and gives back what was not sent.
 //!
+//! Who knows engine.io-client finds each of its options, methods and events in [`coming_from_javascript`].
+//!
 //! ```no_run
 //! use engineio_client::{Client, Event, Transport};
 //! use futures::{SinkExt, StreamExt};
@@ -82,6 +84,14 @@ pub use socket::Socket;
 pub use spawn::{Receiver, Sender};
 pub use stats::Stats;
 pub use transport::{Protocol, Transport};
+
+#[cfg(doc)]
+#[cfg_attr(
+    not(all(feature = "cookies", feature = "encrypted-keys")),
+    allow(rustdoc::broken_intra_doc_links, rustdoc::private_intra_doc_links) // to what features bring
+)]
+#[doc = include_str!("docs/coming_from_javascript.md")]
+pub mod coming_from_javascript {}
 
 #[cfg(test)]
 mod auto_traits;
