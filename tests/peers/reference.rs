@@ -1,4 +1,4 @@
-//! The reference servers, and their parsers as an oracle. Both need Node.
+//! The reference servers, their parsers as an oracle, and the names in their clients. All need Node.
 
 mod install;
 mod process;
@@ -122,6 +122,12 @@ impl Parsers {
         assert_eq!(answer["id"], question["id"], "answers come in the order of the questions");
         answer
     }
+}
+
+/// The names that the reference clients make known. `node/clients.js` tells what is in it.
+pub(crate) async fn names_of_clients() -> Value {
+    let names = timeout(START, Process::spawn("clients.js", &[]).read()).await;
+    names.expect("the names in time").expect("a line of names")
 }
 
 const START: Duration = Duration::from_secs(30);

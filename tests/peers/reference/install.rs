@@ -39,10 +39,11 @@ fn npm_ci(folder: &Path) {
     assert!(output.status.success(), "npm ci failed: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     (".npmrc", include_str!("../node/.npmrc")),
     ("package.json", include_str!("../node/package.json")),
     ("package-lock.json", include_str!("../node/package-lock.json")),
+    ("clients.js", include_str!("../node/clients.js")),
     ("lines.js", include_str!("../node/lines.js")),
     ("parsers.js", include_str!("../node/parsers.js")),
     ("server.js", include_str!("../node/server.js")),
