@@ -42,6 +42,7 @@
 //! | `webpki-roots` | no | `TlsRoots::Webpki`: Mozilla's roots, compiled in |
 //! | `native-certs` | no | `TlsRoots::NativeCerts`: the platform's roots, judged by rustls |
 //! | `encrypted-keys` | no | `TlsBuilder::passphrase`, for client certificates whose key is encrypted |
+//! | `pfx` | no | `TlsBuilder::pfx`, for client certificates in PKCS#12; `encrypted-keys` with it |
 //!
 //! # Source
 //!

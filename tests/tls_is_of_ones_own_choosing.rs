@@ -96,7 +96,7 @@ async fn failures(url: &str, tls: &Tls) -> Vec<Error> {
 }
 
 /// What rustls says, among the sources.
-fn cause(error: &Error) -> Option<&rustls::Error> {
+fn cause(error: &dyn std::error::Error) -> Option<&rustls::Error> {
     std::iter::successors(error.source(), |&error| error.source()).find_map(|error| error.downcast_ref())
 }
 
@@ -172,7 +172,7 @@ async fn a_server_that_asks_for_a_certificate_gets_it() {
     let authority = Authority::new("ours");
     let (client, rsa) = (authority.client("a client"), authority.rsa_client("an RSA client"));
     for only_tls12 in [false, true] {
-        let terms = Terms { clients: Some(&authority), only_tls12, ..Terms::default() };
+        let terms = Terms { clients: Some(&authority.pem), only_tls12, ..Terms::default() };
         let mut servers = Servers::start(&authority.server(&[HERE]), terms).await;
         let tls = || Tls::builder().ca(&authority.pem);
         for (tls, name) in [
@@ -199,7 +199,7 @@ async fn a_certificate_that_is_missing_or_another_s_is_refused() {
     use AlertDescription::{CertificateRequired, HandshakeFailure, UnknownCA};
     let (authority, other) = (Authority::new("ours"), Authority::new("another"));
     for only_tls12 in [false, true] {
-        let terms = Terms { clients: Some(&authority), only_tls12, ..Terms::default() };
+        let terms = Terms { clients: Some(&authority.pem), only_tls12, ..Terms::default() };
         let servers = Servers::start(&authority.server(&[HERE]), terms).await;
         let missing = Tls::builder().ca(&authority.pem).build().unwrap();
         fail(&servers.oxide.url, &missing, |error| is_alert(error, &[CertificateRequired, HandshakeFailure])).await;
@@ -374,7 +374,7 @@ async fn an_encrypted_key_is_opened_by_its_passphrase() {
     let encrypted_der = BASE64_STANDARD.decode(base64).unwrap();
     let tls = |key: &[u8]| Tls::builder().ca(&authority.pem).cert(&client.cert).key(key);
 
-    let terms = Terms { clients: Some(&authority), ..Terms::default() };
+    let terms = Terms { clients: Some(&authority.pem), ..Terms::default() };
     let mut servers = Servers::start(&authority.server(&[HERE]), terms).await;
     for key in [encrypted.as_bytes(), &encrypted_der, client.key_pem().as_bytes()] {
         let seen = servers.serve(&tls(key).passphrase("secret").build().unwrap()).await;
@@ -382,11 +382,89 @@ async fn an_encrypted_key_is_opened_by_its_passphrase() {
     }
     for key in [encrypted.as_bytes(), &encrypted_der] {
         let refused = |tls: TlsBuilder| tls.build().unwrap_err();
-        assert!(matches!(refused(tls(key)), TlsError::Encrypted));
-        assert!(matches!(refused(tls(key).passphrase("wrong")), TlsError::Passphrase(_)));
+        assert!(matches!(refused(tls(key)), TlsError::Encrypted { .. }));
+        assert!(matches!(refused(tls(key).passphrase("wrong")), TlsError::Passphrase { .. }));
         assert!(matches!(refused(tls(&key[..key.len() / 2]).passphrase("secret")), TlsError::Unreadable { .. }));
     }
     let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,55\n\nMII=\n-----END RSA";
     let error = tls(old.as_bytes()).passphrase("secret").build().unwrap_err();
     assert!(error.source().is_some_and(|source| source.to_string().contains("openssl pkcs8 -topk8")), "{error:?}");
+}
+
+#[tokio::test]
+#[cfg(feature = "pfx")]
+async fn a_certificate_and_its_key_may_be_in_pkcs12() {
+    let authority = Authority::new("ours");
+    let tls = |archive: &[u8]| Tls::builder().ca(&authority.pem).pfx(archive);
+    for only_tls12 in [false, true] {
+        let terms = Terms { clients: Some(pkcs12::ROOT), only_tls12, ..Terms::default() };
+        let mut servers = Servers::start(&authority.server(&[HERE]), terms).await;
+        for tls in [
+            tls(pkcs12::MODERN).passphrase("secret"),
+            tls(pkcs12::LEGACY).passphrase("secret"),
+            tls(pkcs12::OPEN).passphrase(""),
+            tls(pkcs12::OPEN),
+        ] {
+            let seen = servers.serve(&tls.build().unwrap()).await;
+            assert_eq!(seen["client"], "PKCS#12 client");
+        }
+    }
+}
+
+#[test]
+#[cfg(feature = "pfx")]
+fn what_cannot_be_had_from_pkcs12_is_named() {
+    let authority = Authority::new("ours");
+    let client = authority.client("a client");
+    let refused = |tls: TlsBuilder| tls.build().unwrap_err();
+    let archive = |bytes: &[u8]| Tls::builder().pfx(bytes);
+    for bytes in [pkcs12::MODERN, pkcs12::LEGACY] {
+        let error = refused(archive(bytes).passphrase("wrong"));
+        assert!(matches!(error, TlsError::Passphrase { option: "pfx", .. }), "{error:?}");
+        assert_eq!(error.to_string(), "`passphrase` does not open `pfx`");
+        assert!(matches!(refused(archive(bytes)), TlsError::Encrypted { option: "pfx" }));
+        for length in 0..bytes.len() {
+            let error = refused(archive(&bytes[..length]).passphrase("secret"));
+            assert!(matches!(error, TlsError::Unreadable { option: "pfx", .. }), "{error:?}");
+        }
+    }
+    for (bytes, why) in [
+        (pkcs12::KEYLESS, Some("it has no key in it")),
+        (client.cert.as_bytes(), None),
+        (client.key.serialized_der(), None),
+    ] {
+        let error = refused(archive(bytes).passphrase("secret"));
+        assert!(matches!(error, TlsError::Unreadable { option: "pfx", .. }), "{error:?}");
+        let source = error.source().expect("a reason").to_string();
+        assert!(why.is_none_or(|why| why == source), "{source}");
+    }
+    let error = refused(archive(&mismatched(&client, &authority.client("another"))).passphrase("secret"));
+    assert!(matches!(error, TlsError::Unreadable { option: "pfx", .. }), "{error:?}");
+    assert!(matches!(cause(&error), Some(rustls::Error::InconsistentKeys(_))), "{error:?}");
+    let both = archive(pkcs12::MODERN).passphrase("secret").cert(&client.cert).key(client.key_pem());
+    assert!(matches!(refused(both), TlsError::TwoIdentities));
+    let half = archive(pkcs12::MODERN).passphrase("secret").key(client.key_pem());
+    assert!(matches!(refused(half), TlsError::TwoIdentities));
+}
+
+/// PKCS#12 of one's certificate and the other's key, which `openssl` does not make.
+#[cfg(feature = "pfx")]
+fn mismatched(one: &Identity, other: &Identity) -> Vec<u8> {
+    use p12_keystore::{Certificate, KeyStore, KeyStoreEntry, PrivateKey, PrivateKeyChain};
+    let key = PrivateKey::from_der(other.key.serialized_der()).expect("a key");
+    let certificate = Certificate::from_der(&one.cert_der).expect("a certificate");
+    let mut store = KeyStore::new();
+    let chain = PrivateKeyChain::new("id", key, [certificate]);
+    store.add_entry("both", KeyStoreEntry::PrivateKeyChain(chain));
+    store.writer("secret").write().expect("it can be written")
+}
+
+/// What `openssl` has made: `peers/pkcs12/make.sh` tells how.
+#[cfg(feature = "pfx")]
+mod pkcs12 {
+    pub(super) const ROOT: &str = include_str!("peers/pkcs12/root.pem");
+    pub(super) const MODERN: &[u8] = include_bytes!("peers/pkcs12/modern.p12");
+    pub(super) const LEGACY: &[u8] = include_bytes!("peers/pkcs12/legacy.p12");
+    pub(super) const OPEN: &[u8] = include_bytes!("peers/pkcs12/open.p12");
+    pub(super) const KEYLESS: &[u8] = include_bytes!("peers/pkcs12/keyless.p12");
 }

@@ -54,12 +54,6 @@ impl Authority {
         self.certify_key(named(name, &[]), KeyPair::from_pem(include_str!("rsa.pem")).expect("a key"))
     }
 
-    fn roots(&self) -> RootCertStore {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from(self.der.clone())).expect("a root");
-        roots
-    }
-
     fn certify(&self, params: CertificateParams) -> Identity {
         self.certify_key(params, KeyPair::generate().expect("a key"))
     }
@@ -68,6 +62,12 @@ impl Authority {
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         Identity { cert: certificate.pem(), cert_der: certificate.der().to_vec(), key }
     }
+}
+
+fn roots(pem: &str) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).expect("PEM")).expect("a root");
+    roots
 }
 
 fn named(name: &str, alternatives: &[&str]) -> CertificateParams {
@@ -99,8 +99,8 @@ impl Identity {
 /// What a server asks of its clients.
 #[derive(Default)]
 pub(crate) struct Terms<'a> {
-    /// They are certified by this one.
-    pub(crate) clients: Option<&'a Authority>,
+    /// They are certified by this authority, in PEM.
+    pub(crate) clients: Option<&'a str>,
     /// They speak TLS 1.2.
     pub(crate) only_tls12: bool,
     /// They have this suite: OpenSSL's name, and rustls's.
@@ -113,7 +113,7 @@ impl Terms<'_> {
         json!({
             "cert": identity.cert,
             "key": identity.key_pem(),
-            "ca": self.clients.map(|authority| &authority.pem),
+            "ca": self.clients,
             "requestCert": self.clients.is_some(),
             "maxVersion": if self.only_tls12 { "TLSv1.2" } else { "TLSv1.3" },
             "ciphers": self.cipher.map(|(name, _)| name),
@@ -134,7 +134,7 @@ impl Terms<'_> {
             .expect("suites for it");
         let builder = match self.clients {
             Some(authority) => {
-                let verifier = WebPkiClientVerifier::builder_with_provider(authority.roots().into(), provider).build();
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots(authority).into(), provider).build();
                 builder.with_client_cert_verifier(verifier.expect("a root is there"))
             }
             None => builder.with_no_client_auth(),
@@ -151,7 +151,7 @@ impl Terms<'_> {
 pub(crate) fn trusting(authority: &Authority) -> Arc<ClientConfig> {
     let builder = ClientConfig::builder_with_provider(Arc::new(provider()));
     let builder = builder.with_safe_default_protocol_versions().expect("suites for them");
-    Arc::new(builder.with_root_certificates(authority.roots()).with_no_client_auth())
+    Arc::new(builder.with_root_certificates(roots(&authority.pem)).with_no_client_auth())
 }
 
 #[cfg(feature = "ring")]

@@ -8,6 +8,8 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName},
 };
 
+#[cfg(feature = "pfx")]
+use super::pfx;
 use super::{
     Inner, Roots, Tls, TlsError, TlsRoots, TlsVersion, ciphers, pem, provider::provider, unverified::Unverified,
 };
@@ -20,6 +22,7 @@ pub struct TlsBuilder {
     roots: Option<TlsRoots>,
     cert: Option<Vec<u8>>,
     key: Option<Vec<u8>>,
+    pfx: Option<Vec<u8>>,
     passphrase: Option<String>,
     min_version: Option<TlsVersion>,
     ciphers: Option<String>,
@@ -78,8 +81,20 @@ impl TlsBuilder {
         self
     }
 
-    /// Sets what opens the [`key`](Self::key) if that is encrypted PKCS#8 (`ENCRYPTED PRIVATE KEY`, PBES2 with AES).
-    /// The older `Proc-Type: 4,ENCRYPTED` can't be read.
+    /// Shows a certificate to servers that ask for one, with its key and those between it and its authority: PKCS#12,
+    /// as files ending in `.pfx` and `.p12` are. It takes the place of [`cert`](Self::cert) and [`key`](Self::key), and
+    /// is opened by the [`passphrase`](Self::passphrase).
+    ///
+    /// Ciphers may be PBES2 with AES, as OpenSSL 3 has them by default, or 40-bit RC2 and triple DES, as older programs
+    /// do. Of several keys the first counts.
+    #[cfg(feature = "pfx")]
+    pub fn pfx(mut self, archive: impl AsRef<[u8]>) -> Self {
+        self.pfx = Some(archive.as_ref().to_vec());
+        self
+    }
+
+    /// Sets what opens the [`key`](Self::key) if that is encrypted PKCS#8 (`ENCRYPTED PRIVATE KEY`, PBES2 with AES);
+    /// the older `Proc-Type: 4,ENCRYPTED` can't be read. With the feature `pfx` it opens PKCS#12 too.
     #[cfg(feature = "encrypted-keys")]
     pub fn passphrase(mut self, passphrase: impl Into<String>) -> Self {
         self.passphrase = Some(passphrase.into());
@@ -145,7 +160,9 @@ impl TlsBuilder {
             .map_err(|_| TlsError::NoCiphers)?
             .with_root_certificates(own.clone());
         let mut config = match self.identity()? {
-            Some((chain, key)) => config.with_client_auth_cert(chain, key).map_err(identity_refused)?,
+            Some((chain, key)) => {
+                config.with_client_auth_cert(chain, key).map_err(|error| self.identity_refused(error))?
+            }
             None => config.with_no_client_auth(),
         };
         config.alpn_protocols = self.alpn_protocols()?;
@@ -164,13 +181,26 @@ impl TlsBuilder {
         }))
     }
 
-    fn identity(&self) -> Result<Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>, TlsError> {
+    fn identity(&self) -> Result<Option<Identity>, TlsError> {
+        let passphrase = self.passphrase.as_deref();
+        #[cfg(feature = "pfx")]
+        if let Some(pfx) = &self.pfx {
+            let is_alone = self.cert.is_none() && self.key.is_none();
+            return if is_alone { pfx::identity(pfx, passphrase).map(Some) } else { Err(TlsError::TwoIdentities) };
+        }
         match (&self.cert, &self.key) {
-            (Some(cert), Some(key)) => {
-                Ok(Some((pem::certificates("cert", cert)?, pem::private_key(key, self.passphrase.as_deref())?)))
-            }
+            (Some(cert), Some(key)) => Ok(Some((pem::certificates("cert", cert)?, pem::private_key(key, passphrase)?))),
             (None, None) => Ok(None),
             _ => Err(TlsError::Incomplete),
+        }
+    }
+
+    fn identity_refused(&self, error: rustls::Error) -> TlsError {
+        match error {
+            error if self.pfx.is_some() => TlsError::unreadable("pfx", error),
+            rustls::Error::InconsistentKeys(_) => TlsError::KeyMismatch,
+            rustls::Error::InvalidCertificate(_) => TlsError::unreadable("cert", error),
+            _ => TlsError::unreadable("key", error),
         }
     }
 
@@ -190,14 +220,9 @@ impl fmt::Debug for TlsBuilder {
     }
 }
 
+/// A certificate, with those between it and its authority after it, and its key.
+pub(super) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
 fn server_name(name: String) -> Result<ServerName<'static>, TlsError> {
     ServerName::try_from(name.clone()).map_err(|_| TlsError::ServerName(name))
-}
-
-fn identity_refused(error: rustls::Error) -> TlsError {
-    match error {
-        rustls::Error::InconsistentKeys(_) => TlsError::KeyMismatch,
-        rustls::Error::InvalidCertificate(_) => TlsError::unreadable("cert", error),
-        _ => TlsError::unreadable("key", error),
-    }
 }

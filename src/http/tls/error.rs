@@ -20,13 +20,25 @@ pub enum TlsError {
     /// A certificate without its key, or the other way round.
     #[error("`cert` and `key` go together")]
     Incomplete,
+    /// Two certificates for one client.
+    #[cfg(feature = "pfx")]
+    #[error("`pfx` takes the place of `cert` and `key`")]
+    TwoIdentities,
     /// The key is encrypted, and there is no passphrase.
-    #[error("`key` is encrypted")]
-    Encrypted,
+    #[error("`{option}` is encrypted")]
+    Encrypted {
+        /// The method of the builder that it was given to.
+        option: &'static str,
+    },
     /// The passphrase does not open the key, or nothing here can.
     #[cfg(feature = "encrypted-keys")]
-    #[error("`passphrase` does not open `key`")]
-    Passphrase(#[source] BoxError),
+    #[error("`passphrase` does not open `{option}`")]
+    Passphrase {
+        /// The method of the builder that the key was given to.
+        option: &'static str,
+        /// What is wrong with it.
+        source: BoxError,
+    },
     /// The key belongs to another certificate.
     #[error("`key` is not that of `cert`")]
     KeyMismatch,

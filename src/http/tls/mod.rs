@@ -6,6 +6,8 @@ mod ciphers;
 mod connector;
 mod error;
 mod pem;
+#[cfg(feature = "pfx")]
+mod pfx;
 mod provider;
 mod roots;
 mod unverified;

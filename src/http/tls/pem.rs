@@ -58,14 +58,14 @@ fn is_encrypted(der: &[u8]) -> bool {
 fn decrypted(der: &[u8], passphrase: Option<&str>) -> Result<PrivateKeyDer<'static>, TlsError> {
     let encrypted = pkcs8::EncryptedPrivateKeyInfoRef::try_from(der);
     let encrypted = encrypted.map_err(|error| TlsError::unreadable("key", error))?;
-    let key = encrypted.decrypt(passphrase.ok_or(TlsError::Encrypted)?);
-    let key = key.map_err(|error| TlsError::Passphrase(error.into()))?;
+    let key = encrypted.decrypt(passphrase.ok_or(TlsError::Encrypted { option: "key" })?);
+    let key = key.map_err(|error| TlsError::Passphrase { option: "key", source: error.into() })?;
     Ok(PrivatePkcs8KeyDer::from(key.as_bytes().to_vec()).into())
 }
 
 #[cfg(not(feature = "encrypted-keys"))]
 fn decrypted(_: &[u8], _: Option<&str>) -> Result<PrivateKeyDer<'static>, TlsError> {
-    Err(TlsError::Encrypted)
+    Err(TlsError::Encrypted { option: "key" })
 }
 
 fn is_pem(bytes: &[u8]) -> bool {
