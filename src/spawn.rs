@@ -15,7 +15,7 @@ use std::{
 use futures::{
     FutureExt, Sink, SinkExt, Stream, StreamExt,
     channel::{mpsc, oneshot},
-    future::Shared,
+    future::{FusedFuture, Shared},
     task::AtomicWaker,
 };
 
@@ -82,6 +82,9 @@ impl Sink<Packet> for Sender {
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.closing = true;
         self.close.raise();
+        if self.has_ended.is_terminated() {
+            return Poll::Ready(Ok(())); // it was told before
+        }
         self.has_ended.poll_unpin(cx).map(|_| Ok(()))
     }
 }

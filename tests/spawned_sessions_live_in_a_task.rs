@@ -102,6 +102,9 @@ async fn closing_a_sender_closes_the_session_for_all() {
     assert!(matches!(sender.send("late".into()).await, Err(Error::Closed)));
     assert!(matches!(other.send("late".into()).await, Err(Error::Closed)));
     timeout(Duration::from_secs(15), other.close()).await.expect("it has ended").unwrap();
+    for mut closed in [sender.clone(), sender] {
+        closed.close().await.expect("it has ended, and that can be asked again");
+    }
     assert_eq!(server.event("close").await["reason"], "transport close");
 }
 
