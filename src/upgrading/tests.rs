@@ -30,6 +30,7 @@ struct Script {
     stalled: bool, // whether flushes hang
     posts: bool,   // whether they do from each one on, as polling's do until the POST is answered
     arrived: Vec<Packet>,
+    written: u64, // bytes
     closing: bool,
     close_answered: bool,
     wakers: Vec<Waker>,
@@ -137,6 +138,10 @@ impl Link for Scripted {
     fn is_silent(&self) -> bool {
         let script = self.script();
         !script.get && script.incoming.is_empty() && script.unflushed.is_empty()
+    }
+
+    fn written(&self) -> u64 {
+        self.script().written
     }
 }
 
@@ -479,6 +484,30 @@ async fn a_pause_of_ours_is_not_taken_for_the_servers() {
     session.run();
     assert_eq!(session.events, [""; 0]);
     assert_eq!(session.polling.arrived(), ["hi".into(), Packet::Pong(Text::default())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_trial_writes_is_no_progress_of_a_post() {
+    let (polling, websocket) = (Scripted::default(), Scripted::default());
+    websocket.change(|script| script.posts = true); // the probe's flush hangs
+    let settings = Settings { probe_timeout: Duration::from_secs(60), ..Settings::default() };
+    let socket = task::spawn(Box::pin(Upgrading::new(settings, opener(&polling, &websocket))));
+    let mut session = Session { socket, polling, websocket, events: Vec::new(), close: None };
+    session.run();
+    session.polling.bring([Packet::Open(handshake())]);
+    session.run();
+    session.polling.change(|script| script.posts = true);
+    session.send("hi");
+    assert_pending!(session.poll_flush());
+    for _ in 0..4 {
+        assert_eq!(session.events, ["open", "upgrading"]);
+        advance(Duration::from_secs(5)).await;
+        session.websocket.change(|script| script.written += 1);
+        session.run();
+    }
+    let close = session.close.expect("the POST has taken its 20 s");
+    assert!(matches!(close.error(), Some(Error::Timeout { transport: Transport::Polling, stage: Stage::Writing })));
+    assert_eq!(close.in_doubt(), ["hi".into()]);
 }
 
 #[tokio::test(start_paused = true)]
