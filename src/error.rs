@@ -1,12 +1,12 @@
 //! Every way in which a session can fail.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use thiserror::Error;
 
-use crate::{Packet, Transport, codec::DecodeError};
+use crate::{Packet, Transport, cause::Cause, codec::DecodeError};
 
 /// Any error, boxed.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -19,7 +19,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub enum Error {
     /// The URL can't be connected to, or a setting can't be part of a request.
     #[error("the request cannot be made")]
-    InvalidRequest(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    InvalidRequest(#[source] Cause),
     /// No transport is left to try.
     #[error("no transports available")]
     NoTransports,
@@ -31,7 +31,7 @@ pub enum Error {
         /// What it was doing.
         stage: Stage,
         /// The error of the HTTP client, of a layer, or of the WebSocket.
-        source: Arc<dyn std::error::Error + Send + Sync>,
+        source: Cause,
     },
     /// The server, or something between, answered with a status that is no success.
     #[error("the {transport} transport was answered {status} {stage}{}", Parenthesized(.code))]
@@ -69,7 +69,7 @@ pub enum Error {
         /// The transport it came by.
         transport: Transport,
         /// What is wrong with it.
-        source: Arc<DecodeError>,
+        source: Cause<DecodeError>,
     },
     /// The server sent a packet that has no place here.
     #[error("the server broke the protocol with a packet by the {transport} transport: {}", .packet.kind())]
@@ -161,15 +161,15 @@ impl Error {
     }
 
     pub(crate) fn transport_failed(transport: Transport, stage: Stage, source: impl Into<BoxError>) -> Self {
-        Error::Transport { transport, stage, source: Arc::from(source.into()) }
+        Error::Transport { transport, stage, source: Cause::new(source.into()) }
     }
 
     pub(crate) fn invalid_request(source: impl Into<BoxError>) -> Self {
-        Error::InvalidRequest(Arc::from(source.into()))
+        Error::InvalidRequest(Cause::new(source.into()))
     }
 
     pub(crate) fn decode(transport: Transport, source: DecodeError) -> Self {
-        Error::Decode { transport, source: Arc::new(source) }
+        Error::Decode { transport, source: Cause::new(source) }
     }
 }
 
@@ -240,6 +240,8 @@ impl fmt::Display for Parenthesized<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error as _;
+
     use super::*;
 
     #[test]
@@ -263,5 +265,18 @@ mod tests {
         };
         let told = "the polling transport was answered 400 Bad Request while reading (code 1: Session ID unknown)";
         assert_eq!(error.to_string(), told);
+    }
+
+    #[test]
+    fn sources_can_be_downcast_to_what_was_thrown() {
+        let errors = [
+            Error::transport_failed(Transport::Polling, Stage::Reading, fmt::Error),
+            Error::invalid_request(fmt::Error),
+        ];
+        for error in errors {
+            assert!(error.source().is_some_and(|source| source.is::<fmt::Error>()), "{error:?}");
+        }
+        let error = Error::decode(Transport::Polling, DecodeError::Utf8);
+        assert!(error.source().is_some_and(|source| source.is::<DecodeError>()), "{error:?}");
     }
 }

@@ -52,6 +52,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod carrier;
+mod cause;
 mod client;
 mod close;
 pub mod codec;
@@ -73,6 +74,7 @@ mod wakers;
 mod websocket;
 
 pub use self::http::{HttpService, RequestBody, ResponseBody, Tcp, Tls, TlsBuilder, TlsError, TlsRoots, TlsVersion};
+pub use cause::Cause;
 pub use client::{Client, ClientBuilder, Connect, connect};
 pub use close::{Close, CloseFrame, CloseReason};
 pub use engine::State;

@@ -167,7 +167,8 @@ async fn without_its_headers_no_request_is_sent_and_the_error_says_why() {
     let broken = AsyncExtraHeadersLayer::new(|| async { Err("the token has been revoked".into()) });
     let client = Client::builder().layer(broken).build().unwrap();
     let error = client.connect(server.url()).await.unwrap_err();
-    let Error::Transport { source, .. } = error else { panic!("{error:?}") };
+    assert!(matches!(error, Error::Transport { .. }), "{error:?}");
+    let source = error.source().unwrap();
     assert!(source.is::<ExtraHeadersError>(), "{source:?}");
     assert_eq!(source.source().unwrap().to_string(), "the token has been revoked");
     assert_eq!(server.unasked(), 0);
