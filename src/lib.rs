@@ -39,6 +39,7 @@
 //! | `ring` | yes | TLS with ring |
 //! | `aws-lc-rs` | no | TLS with aws-lc-rs, if `ring` is off |
 //! | `cookies` | no | a cookie jar, `ClientBuilder::cookies`, for sticky sessions; needs Rust 1.88 |
+//! | `decompression` | no | compressed replies to polling, `ClientBuilder::decompression`; Zstandard needs a C compiler |
 //! | `webpki-roots` | no | `TlsRoots::Webpki`: Mozilla's roots, compiled in |
 //! | `native-certs` | no | `TlsRoots::NativeCerts`: the platform's roots, judged by rustls |
 //! | `encrypted-keys` | no | `TlsBuilder::passphrase`, for client certificates whose key is encrypted |

@@ -286,7 +286,19 @@ impl ClientBuilder {
     where
         C: Connect + Clone + Send + Sync + 'static,
     {
-        self.http = Some(stack::with_connector(connector));
+        self.connections.connector = Some(stack::with_connector(connector));
+        self.http = None;
+        self
+    }
+
+    /// Sets whether replies to polling may come compressed, with gzip, deflate, Brotli or Zstandard; `false` by default.
+    /// What they may grow to is [`max_message_size`](Self::max_message_size).
+    ///
+    /// It holds for the default client, with a [`connector`](Self::connector) of one's own too; an
+    /// [`http_service`](Self::http_service) has to do that by itself.
+    #[cfg(feature = "decompression")]
+    pub fn decompression(mut self, decompression: bool) -> Self {
+        self.connections.decompression = decompression;
         self
     }
 

@@ -21,17 +21,30 @@ pub(crate) struct Connections {
     pub(crate) tls: Option<Tls>,
     #[cfg(unix)]
     pub(crate) unix_socket: Option<PathBuf>,
+    pub(crate) connector: Option<HttpService>, // hyper over a connector of the user's
+    #[cfg(feature = "decompression")]
+    pub(crate) decompression: bool,
 }
 
 impl Connections {
-    /// Hyper over TCP or a Unix socket, and over TLS for `https`.
-    pub(crate) fn client(self) -> HttpService {
-        #[cfg(unix)]
-        if let Some(path) = self.unix_socket {
-            return with_connector(TlsConnector::new(unix::connector(path), self.tls));
+    /// Hyper over the connections that were asked for.
+    pub(crate) fn client(&self) -> HttpService {
+        let http = self.connector.clone().unwrap_or_else(|| self.made());
+        #[cfg(feature = "decompression")]
+        if self.decompression {
+            return super::decompression::decompressed(http);
         }
-        let tcp = self.tcp.connector(self.connect_timeout);
-        with_connector(TlsConnector::new(tcp, self.tls))
+        http
+    }
+
+    /// Hyper over TCP or a Unix socket, and over TLS for `https`.
+    fn made(&self) -> HttpService {
+        let tls = self.tls.clone();
+        #[cfg(unix)]
+        if let Some(path) = &self.unix_socket {
+            return with_connector(TlsConnector::new(unix::connector(path.clone()), tls));
+        }
+        with_connector(TlsConnector::new(self.tcp.clone().connector(self.connect_timeout), tls))
     }
 }
 
@@ -43,6 +56,9 @@ impl Default for Connections {
             tls: None,
             #[cfg(unix)]
             unix_socket: None,
+            connector: None,
+            #[cfg(feature = "decompression")]
+            decompression: false,
         }
     }
 }

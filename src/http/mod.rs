@@ -1,6 +1,8 @@
 //! The HTTP service below everything: hyper by default, or whatever the user puts in its place.
 
 mod client;
+#[cfg(feature = "decompression")]
+mod decompression;
 mod resolver;
 mod tcp;
 mod tls;

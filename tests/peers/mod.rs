@@ -4,9 +4,11 @@
 #![allow(dead_code, unused_imports, unused_macros, reason = "no test binary uses all of it")]
 
 pub(crate) mod balancer;
+pub(crate) mod front;
 pub(crate) mod matrix;
 pub(crate) mod oxide;
 pub(crate) mod pki;
 pub(crate) mod reference;
 pub(crate) mod scripted;
 pub(crate) mod session;
+pub(crate) mod tap;

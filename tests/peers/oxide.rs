@@ -74,6 +74,11 @@ impl Drop for Oxide {
     }
 }
 
+/// The default server, as a service.
+pub(crate) fn echo() -> EngineIoService<Echo> {
+    EngineIoService::new(Arc::new(Echo))
+}
+
 async fn serve(listener: TcpListener, service: EngineIoService<Echo>, tls: Option<TlsAcceptor>) {
     let mut connections = JoinSet::new(); // ends them with this task
     while let Ok((stream, _)) = listener.accept().await {
@@ -91,10 +96,10 @@ async fn serve(listener: TcpListener, service: EngineIoService<Echo>, tls: Optio
 }
 
 #[derive(Debug)]
-struct Echo;
+pub(crate) struct Echo;
 
 /// What `!collect` still waits for: the next number, and how many there are in all.
-type Collecting = Mutex<Option<(u32, u32)>>;
+pub(crate) type Collecting = Mutex<Option<(u32, u32)>>;
 
 impl EngineIoHandler for Echo {
     type Data = Collecting;
