@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`ExtraHeadersLayer`] | puts the same, or freshly made, headers on every request |
 //! | [`AsyncExtraHeadersLayer`] | the same, with headers that have to be waited for |
+//! | [`RedirectLayer`] | follows redirects, and sends later requests where they led |
 //! | `CookiesLayer` | keeps cookies from one request to the next; needs the feature `cookies` |
 //! | [`TimestampLayer`] | makes every URL unique, so that no cache answers |
 //! | [`JsonpLayer`] | sends a body as a form and takes the reply out of a script |
@@ -69,8 +70,10 @@ mod cookie_jar;
 mod cookies;
 mod extra_headers;
 mod jsonp;
+mod location;
 mod query;
 mod reading;
+mod redirect;
 mod request_timeout;
 mod timestamp;
 
@@ -83,6 +86,7 @@ pub use cookies::{Cookies, CookiesFuture, CookiesLayer};
 pub use extra_headers::{ExtraHeaders, ExtraHeadersLayer};
 pub use jsonp::{Jsonp, JsonpError, JsonpFuture, JsonpLayer, jsonp_form_len};
 pub use reading::BodyTooLarge;
+pub use redirect::{Redirect, RedirectError, RedirectFuture, RedirectLayer};
 pub use request_timeout::{RequestTimedOut, RequestTimeout, RequestTimeoutFuture, RequestTimeoutLayer};
 pub use timestamp::{Timestamp, TimestampLayer};
 

@@ -21,7 +21,7 @@ pub(crate) fn set_query(uri: &mut Uri, name: &str, value: &str) {
     }
 }
 
-fn is_called(pair: &str, name: &str) -> bool {
+pub(crate) fn is_called(pair: &str, name: &str) -> bool {
     form_urlencoded::parse(pair.as_bytes()).any(|(other, _)| other == name)
 }
 

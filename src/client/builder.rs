@@ -55,6 +55,19 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets how many redirects in a row may be followed to open a session; none by default, which makes a redirect an
+    /// [`Error::Status`].
+    ///
+    /// A session lives where its handshake was led, with all its requests. The query is that of the redirect, besides the
+    /// protocol's own parameters. Once another scheme, host or port was reached, [`extra_headers`](Self::extra_headers)
+    /// and the URL's user and password are sent no more; a cookie jar and a [`layer`](Self::layer) see where requests go
+    /// and decide by themselves. What can't be followed (a circle, the way from `https` to `http`, what is no URL) is an
+    /// [`Error::Transport`] whose source is a [`RedirectError`](engineio_layers::RedirectError).
+    pub fn redirects(mut self, limit: usize) -> Self {
+        self.options.redirects = limit;
+        self
+    }
+
     /// Keeps cookies in `jar`, those of every reply, and sends them with every request, the WebSocket's too. By default
     /// none are kept. Clients that are given clones of one jar share its cookies.
     ///

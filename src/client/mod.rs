@@ -87,6 +87,7 @@ impl Client {
             endpoint: Arc::new(endpoint),
             http: self.http.clone(),
             jsonp_index: Arc::clone(&self.jsonp_index),
+            redirect: None,
         };
         let mut settings = options.engine.clone();
         let upgraded = options.remember_upgrade.then(|| Arc::clone(&self.upgraded));

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use engineio_layers::RedirectLayer;
 use http::{HeaderMap, HeaderValue};
 
 use crate::engine::Settings;
@@ -11,6 +12,7 @@ pub(super) struct Options {
     pub(super) trailing_slash: bool,
     pub(super) query: Vec<(String, String)>,
     pub(super) extra_headers: HeaderMap,
+    pub(super) redirects: usize, // that are followed to open a session
     pub(super) remember_upgrade: bool,
     #[cfg(feature = "cookies")]
     pub(super) cookies: Option<engineio_layers::CookieJar>,
@@ -37,6 +39,7 @@ impl Default for Options {
             trailing_slash: true,
             query: Vec::new(),
             extra_headers: HeaderMap::new(),
+            redirects: 0,
             remember_upgrade: false,
             #[cfg(feature = "cookies")]
             cookies: None,
@@ -47,5 +50,14 @@ impl Default for Options {
             request_timeout: None,
             engine: Settings::default(),
         }
+    }
+}
+
+impl Options {
+    /// What follows the redirects of one handshake, if any are to be followed.
+    pub(super) fn redirect(&self) -> Option<RedirectLayer> {
+        let own = ["EIO", "transport", "sid", "b64", "j"].map(str::to_owned);
+        let own = own.into_iter().chain([self.timestamps.param.clone()]);
+        (self.redirects > 0).then(|| RedirectLayer::new(self.redirects).params(own))
     }
 }

@@ -5,7 +5,9 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use engineio_layers::{CollectLayer, ExtraHeadersLayer, JsonpLayer, RequestTimeoutLayer, TimestampLayer};
+use engineio_layers::{
+    CollectLayer, ExtraHeadersLayer, JsonpLayer, RedirectLayer, RequestTimeoutLayer, TimestampLayer,
+};
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
 use super::options::Options;
@@ -24,11 +26,15 @@ pub(super) struct Stack {
     pub(super) options: Arc<Options>,
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) http: HttpService,
-    pub(super) jsonp_index: Arc<AtomicU32>, // JSONP's `j` counts the sessions
+    pub(super) jsonp_index: Arc<AtomicU32>,     // JSONP's `j` counts the sessions
+    pub(super) redirect: Option<RedirectLayer>, // where the handshake was led, all other requests go
 }
 
 impl Open<Carrier> for Stack {
     fn open(&mut self, transport: Transport, session: Option<&Handshake>) -> Carrier {
+        if session.is_none() {
+            self.redirect = self.options.redirect();
+        }
         match transport {
             Transport::Polling => Carrier::Polling(Box::pin(self.polling())),
             Transport::WebSocket => Carrier::WebSocket(Box::pin(self.websocket(session))),
@@ -82,6 +88,7 @@ impl Stack {
         let timestamp = timestamps.then(|| TimestampLayer::new().param(options.timestamps.param.clone()));
         let timeout = options.request_timeout.filter(|_| timeout).map(RequestTimeoutLayer::new);
         let layers = ServiceBuilder::new().layer(ExtraHeadersLayer::new(options.extra_headers.clone()));
+        let layers = layers.option_layer(self.redirect.clone());
         #[cfg(feature = "cookies")]
         let layers = layers.option_layer(options.cookies.clone().map(engineio_layers::CookiesLayer::new));
         let service = layers

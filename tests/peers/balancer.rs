@@ -99,7 +99,7 @@ fn named_server(request: &Request<Incoming>) -> Option<usize> {
 }
 
 /// Sends a request over a connection of its own, which becomes a tunnel if the reply says so.
-async fn forward(mut request: Request<Incoming>, server: &str) -> Result<Response<Incoming>, BoxError> {
+pub(crate) async fn forward(mut request: Request<Incoming>, server: &str) -> Result<Response<Incoming>, BoxError> {
     let downstream = upgrade::on(&mut request);
     let stream = TcpStream::connect(server).await?;
     let (mut sender, connection) = client::conn::http1::handshake(TokioIo::new(stream)).await?;
