@@ -71,6 +71,7 @@ mod cookies;
 mod extra_headers;
 mod jsonp;
 mod location;
+mod moved;
 mod query;
 mod reading;
 mod redirect;

@@ -10,15 +10,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{
-    HeaderMap, Method, Request, Response, StatusCode, Uri,
-    header::{
-        ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION,
-        SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
-        USER_AGENT,
-    },
-    uri::Scheme,
-};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header::LOCATION, uri::Scheme};
 use pin_project_lite::pin_project;
 use thiserror::Error;
 use tower_layer::Layer;
@@ -27,7 +19,7 @@ use tower_service::Service;
 use crate::{
     BoxError,
     location::{origin, resolve},
-    query::is_called,
+    moved::Moved,
 };
 
 /// Layer that applies [`Redirect`], which follows redirects until the first success, and then stays where they led.
@@ -245,52 +237,6 @@ impl<B: Clone> Search<B> {
     }
 }
 
-/// Where requests to a path go instead.
-struct Moved {
-    from: String,
-    to: Uri,
-    abroad: bool, // once at another origin
-}
-
-impl Moved {
-    /// Sends a request there. One to a path of its own keeps that, and changes the origin alone.
-    fn lead<B>(&self, req: &mut Request<B>, params: &[Cow<'static, str>]) -> Result<(), RedirectError> {
-        let uri = req.uri();
-        let (path, query) = match uri.path() == self.from {
-            true => (self.to.path(), self.to.query()),
-            false if self.abroad => (uri.path(), None),
-            false => return Ok(()),
-        };
-        let is_own = |pair: &&str| params.iter().any(|name| is_called(pair, name));
-        let theirs = query.into_iter().flat_map(|query| query.split('&')).filter(|pair| !is_own(pair));
-        let ours = uri.query().into_iter().flat_map(|query| query.split('&')).filter(is_own);
-        let pairs: Vec<&str> = theirs.chain(ours).filter(|pair| !pair.is_empty()).collect();
-        let target = if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) };
-
-        let mut parts = self.to.clone().into_parts();
-        parts.path_and_query = Some(target.try_into().map_err(|_| RedirectError::Location)?); // it may be too long
-        *req.uri_mut() = Uri::from_parts(parts).map_err(|_| RedirectError::Location)?;
-        if self.abroad {
-            let headers = mem::take(req.headers_mut());
-            let mut name = None;
-            for (next, value) in headers {
-                name = next.or(name); // only the first value of a name comes with it
-                if let Some(name) = name.as_ref().filter(|name| HARMLESS.contains(name)) {
-                    req.headers_mut().append(name, value);
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Moved {
-    /// Leaves out the URL, whose query may be a secret.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Moved").field("host", &self.to.host()).finish_non_exhaustive()
-    }
-}
-
 const REDIRECTS: [StatusCode; 5] = [
     StatusCode::MOVED_PERMANENTLY,
     StatusCode::FOUND,
@@ -298,26 +244,12 @@ const REDIRECTS: [StatusCode; 5] = [
     StatusCode::TEMPORARY_REDIRECT,
     StatusCode::PERMANENT_REDIRECT,
 ];
-/// What may be told to any origin.
-const HARMLESS: [HeaderName; 11] = [
-    ACCEPT,
-    ACCEPT_ENCODING,
-    CONNECTION,
-    CONTENT_LENGTH,
-    CONTENT_TYPE,
-    SEC_WEBSOCKET_EXTENSIONS,
-    SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION,
-    UPGRADE,
-    USER_AGENT,
-];
 
 #[cfg(test)]
 mod tests {
     use std::{convert::Infallible, sync::Mutex};
 
-    use http::header::{AUTHORIZATION, COOKIE};
+    use http::header::{ACCEPT, AUTHORIZATION, COOKIE, HeaderName, SEC_WEBSOCKET_PROTOCOL};
     use tower::{ServiceExt, service_fn};
     use tower_test::mock;
 
@@ -549,11 +481,5 @@ mod tests {
         answer.send_error("broken");
         assert_eq!(reply.await.expect_err("it broke").to_string(), "broken");
         Ok(())
-    }
-
-    #[test]
-    fn debug_shows_no_secrets() {
-        let moved = Moved { from: "/".into(), to: "http://a/?token=secret".parse().unwrap(), abroad: false };
-        assert_eq!(format!("{moved:?}"), "Moved { host: Some(\"a\"), .. }");
     }
 }
