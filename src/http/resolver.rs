@@ -33,9 +33,6 @@ where
 }
 
 /// Asks `others` only for names that have no addresses here.
-///
-/// Each time that is a clone: hyper's connector is ready twice for each call, and a service that counts would wait for
-/// itself.
 pub(super) fn overriding(overrides: HashMap<String, Vec<IpAddr>>, others: Resolver) -> Resolver {
     let overrides = Arc::new(overrides);
     BoxCloneSyncService::new(service_fn(move |name: Name| match overrides.get(&name.as_str().to_ascii_lowercase()) {
