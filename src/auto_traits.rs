@@ -2,7 +2,7 @@
 
 use crate::{
     Client, ClientBuilder, Close, Connect, Error, Event, Packet, Receiver, Sender, Socket, Tcp, Text, Tls, TlsBuilder,
-    TlsError,
+    TlsError, TransportOptions,
 };
 
 fn send<T: Send + 'static>() {}
@@ -45,6 +45,9 @@ fn public_types_go_where_they_are_needed() {
     send::<TlsBuilder>();
     send::<TlsError>();
     sync::<TlsError>();
+    send::<TransportOptions>();
+    sync::<TransportOptions>();
+    clone::<TransportOptions>();
     send::<Text>();
     sync::<Text>();
 }

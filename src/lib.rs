@@ -76,7 +76,7 @@ mod websocket;
 
 pub use self::http::{HttpService, RequestBody, ResponseBody, Tcp, Tls, TlsBuilder, TlsError, TlsRoots, TlsVersion};
 pub use cause::Cause;
-pub use client::{Client, ClientBuilder, Connect, connect};
+pub use client::{Client, ClientBuilder, Connect, TransportOptions, connect};
 pub use close::{Close, CloseFrame, CloseReason};
 pub use engine::State;
 pub use engineio_layers as layers;

@@ -108,7 +108,7 @@ async fn polling_and_upgrade(version: u8, protocol: Protocol) {
     let sid = session.id();
     session.close().await;
     server.event_of(&sid, "close").await;
-    assert_no_secrets(&mut server, 3);
+    assert_no_secrets(&mut server, 2);
     assert_eq!(redirecting.requests(), 1, "only the first request is led");
     let requests = redirecting.requests.lock().expect("nobody panicked");
     let headers = requests[0].headers();

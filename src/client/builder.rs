@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Body;
 use tower::{Layer, Service};
 
-use super::{Client, options::Options};
+use super::{Client, TransportOptions, options::Options};
 use crate::{
     BoxError, Error, EventSet, Protocol, Transport,
     http::{self as stack, Connect, Connections, HttpService, RequestBody, Tcp, Tls},
@@ -141,7 +141,7 @@ impl ClientBuilder {
 
     /// Sets whether binary always goes as base64, both ways.
     pub fn force_base64(mut self, force: bool) -> Self {
-        self.options.engine.base64 = force;
+        self.options.base64 = force;
         self
     }
 
@@ -161,6 +161,13 @@ impl ClientBuilder {
     /// [`layer`](Self::layer) sees it; a reply with one that was not offered is refused.
     pub fn subprotocols(mut self, names: impl IntoIterator<Item = HeaderValue>) -> Self {
         self.options.subprotocols = names.into_iter().collect();
+        self
+    }
+
+    /// Sets what holds for one transport instead of for all, field by field: another path, say, or other headers. What
+    /// was set for that transport before is replaced.
+    pub fn transport_options(mut self, transport: Transport, options: TransportOptions) -> Self {
+        self.options.each.insert(transport, options);
         self
     }
 
@@ -337,12 +344,11 @@ impl ClientBuilder {
     /// [`Error::NoTransports`] if the list of transports is empty.
     pub fn build(self) -> Result<Client, Error> {
         let mut options = self.options;
-        let engine = &mut options.engine;
-        if engine.transports.is_empty() {
+        if options.engine.transports.is_empty() {
             return Err(Error::NoTransports);
         }
-        engine.jsonp = options.force_jsonp;
-        engine.base64 |= engine.jsonp;
+        options.engine.jsonp = options.force_jsonp;
+        options.base64 |= options.force_jsonp;
         let http = self.http.unwrap_or_else(|| self.connections.client());
         let http = self.layers.into_iter().fold(http, |http, layer| layer(http));
         Ok(Client { options: Arc::new(options), http, jsonp_index: Arc::default(), upgraded: Arc::default() })
@@ -356,7 +362,7 @@ impl fmt::Debug for ClientBuilder {
 }
 
 /// No clock runs for longer, and instants can't be much later.
-fn bounded(timeout: Duration) -> Duration {
+pub(super) fn bounded(timeout: Duration) -> Duration {
     const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
     timeout.min(YEAR)
 }

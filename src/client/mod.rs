@@ -4,6 +4,7 @@ mod builder;
 mod connect;
 mod options;
 mod stack;
+mod transport_options;
 
 use std::{
     fmt,
@@ -17,9 +18,12 @@ use std::{
 use http::Uri;
 use tower::Service;
 
-pub use self::{builder::ClientBuilder, connect::Connect};
-use self::{options::Options, stack::Stack};
-use crate::{Error, Socket, Transport, endpoint::Endpoint, http::HttpService, upgrading::Upgrading};
+pub use self::{builder::ClientBuilder, connect::Connect, transport_options::TransportOptions};
+use self::{
+    options::Options,
+    stack::{Route, Stack},
+};
+use crate::{Error, Socket, Transport, engine::Base64, http::HttpService, upgrading::Upgrading};
 
 /// Opens sessions, all with the same settings and over the same HTTP service.
 ///
@@ -81,15 +85,18 @@ impl Client {
 
     fn try_open(&self, uri: &Uri) -> Result<Socket, Error> {
         let options = &*self.options;
-        let endpoint = Endpoint::new(uri, options.path.as_deref(), options.trailing_slash, &options.query)?;
+        let polling = Route::new(uri, self.options.of(Transport::Polling))?;
+        let websocket = Route::new(uri, self.options.of(Transport::WebSocket))?;
+        let mut settings = options.engine.clone();
+        settings.base64 =
+            Base64 { polling: polling.options.base64 || options.force_jsonp, websocket: websocket.options.base64 };
         let stack = Stack {
-            options: Arc::clone(&self.options),
-            endpoint: Arc::new(endpoint),
+            polling,
+            websocket,
             http: self.http.clone(),
             jsonp_index: Arc::clone(&self.jsonp_index),
             redirect: None,
         };
-        let mut settings = options.engine.clone();
         let upgraded = options.remember_upgrade.then(|| Arc::clone(&self.upgraded));
         if upgraded.as_ref().is_some_and(|upgraded| upgraded.load(Ordering::Relaxed)) {
             settings.transports.sort_by_key(|&transport| transport != Transport::WebSocket);

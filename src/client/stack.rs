@@ -1,18 +1,22 @@
 //! The layers between the protocol and the HTTP service, put together once for each session.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use engineio_layers::{
     CollectLayer, ExtraHeadersLayer, JsonpLayer, RedirectLayer, RequestTimeoutLayer, TimestampLayer,
 };
+use http::Uri;
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
 use super::options::Options;
 use crate::{
-    Handshake, Transport,
+    Error, Handshake, Transport,
     carrier::Carrier,
     endpoint::Endpoint,
     http::{Collected, HttpService},
@@ -23,32 +27,45 @@ use crate::{
 
 /// What the transports of one session send their requests through.
 pub(super) struct Stack {
-    pub(super) options: Arc<Options>,
-    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) polling: Route,
+    pub(super) websocket: Route,
     pub(super) http: HttpService,
     pub(super) jsonp_index: Arc<AtomicU32>,     // JSONP's `j` counts the sessions
     pub(super) redirect: Option<RedirectLayer>, // where the handshake was led, all other requests go
 }
 
+/// Where the requests of one transport go, and what is in them.
+pub(super) struct Route {
+    pub(super) options: Arc<Options>,
+    endpoint: Arc<Endpoint>,
+}
+
+impl Route {
+    pub(super) fn new(uri: &Uri, options: Arc<Options>) -> Result<Self, Error> {
+        let endpoint = Endpoint::new(uri, options.path.as_deref(), options.trailing_slash, &options.query)?;
+        Ok(Self { options, endpoint: Arc::new(endpoint) })
+    }
+}
+
 impl Open<Carrier> for Stack {
     fn open(&mut self, transport: Transport, session: Option<&Handshake>) -> Carrier {
         if session.is_none() {
-            self.redirect = self.options.redirect();
+            self.redirect = self.polling.options.redirect();
         }
         match transport {
-            Transport::Polling => Carrier::Polling(Box::pin(self.polling())),
+            Transport::Polling => Carrier::Polling(Box::pin(self.long_polling())),
             Transport::WebSocket => Carrier::WebSocket(Box::pin(self.websocket(session))),
         }
     }
 }
 
 impl Stack {
-    fn polling(&self) -> LongPolling<Collected> {
+    fn long_polling(&self) -> LongPolling<Collected> {
         let plain = self.plain_polling();
-        if self.options.force_jsonp {
+        if self.polling.options.force_jsonp {
             LongPolling::open(self.jsonp_polling(), plain, None)
         } else {
-            LongPolling::open(plain.clone(), plain, self.options.jsonp.then(|| self.jsonp_polling()))
+            LongPolling::open(plain.clone(), plain, self.polling.options.jsonp.then(|| self.jsonp_polling()))
         }
     }
 
@@ -56,37 +73,47 @@ impl Stack {
         if let Some(handshake) = session {
             return WebSocket::new(websocket::open_trial(self.upgrade(), handshake.clone()));
         }
-        let settings = &self.options.engine;
+        let settings = &self.websocket.options.engine;
         let patience = settings.handshake_timeout / 2;
         WebSocket::new(websocket::open_session(self.upgrade(), self.plain_polling(), settings.protocol, patience))
     }
 
     fn plain_polling(&self) -> Polling<Collected> {
-        let settings = &self.options.engine;
-        let service = self.service(None, self.options.timestamps.polling, true);
-        Polling::new(service, Arc::clone(&self.endpoint), settings.protocol, settings.base64)
+        let Route { options, endpoint } = &self.polling;
+        let service = self.polling_service(None);
+        Polling::new(service, Arc::clone(endpoint), options.engine.protocol, options.base64)
     }
 
     fn jsonp_polling(&self) -> Polling<Collected> {
-        let jsonp = JsonpLayer::new(self.jsonp_index.fetch_add(1, Ordering::Relaxed));
-        let service = self.service(Some(jsonp), self.options.timestamps.polling, true);
-        Polling::new(service, Arc::clone(&self.endpoint), self.options.engine.protocol, true).jsonp()
+        let Route { options, endpoint } = &self.polling;
+        let service = self.polling_service(Some(JsonpLayer::new(self.jsonp_index.fetch_add(1, Ordering::Relaxed))));
+        Polling::new(service, Arc::clone(endpoint), options.engine.protocol, true).jsonp()
+    }
+
+    fn polling_service(&self, jsonp: Option<JsonpLayer>) -> Collected {
+        let options = &self.polling.options;
+        self.service(options, jsonp, options.timestamps.polling, options.request_timeout)
     }
 
     fn upgrade(&self) -> Upgrade<Collected> {
+        let Route { options, endpoint } = &self.websocket;
         Upgrade {
-            http: self.service(None, self.options.timestamps.websocket, false),
-            endpoint: Arc::clone(&self.endpoint),
-            base64: self.options.engine.base64,
-            subprotocols: self.options.subprotocols.clone(),
-            max_message_size: self.options.engine.max_message_size,
+            http: self.service(options, None, options.timestamps.websocket, None),
+            endpoint: Arc::clone(endpoint),
+            base64: options.base64,
+            subprotocols: options.subprotocols.clone(),
+            max_message_size: options.engine.max_message_size,
         }
     }
 
-    fn service(&self, jsonp: Option<JsonpLayer>, timestamps: bool, timeout: bool) -> Collected {
-        let options = &self.options;
+    fn service(
+        &self,
+        options: &Options,
+        jsonp: Option<JsonpLayer>,
+        timestamps: bool,
+        timeout: Option<Duration>,
+    ) -> Collected {
         let timestamp = timestamps.then(|| TimestampLayer::new().param(options.timestamps.param.clone()));
-        let timeout = options.request_timeout.filter(|_| timeout).map(RequestTimeoutLayer::new);
         let layers = ServiceBuilder::new().layer(ExtraHeadersLayer::new(options.extra_headers.clone()));
         let layers = layers.option_layer(self.redirect.clone());
         #[cfg(feature = "cookies")]
@@ -94,7 +121,7 @@ impl Stack {
         let service = layers
             .option_layer(timestamp)
             .option_layer(jsonp)
-            .option_layer(timeout)
+            .option_layer(timeout.map(RequestTimeoutLayer::new))
             .layer(CollectLayer::new(options.engine.max_message_size))
             .service(self.http.clone());
         BoxCloneSyncService::new(service)

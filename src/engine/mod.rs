@@ -11,7 +11,7 @@ mod trial;
 
 use std::{fmt, time::Instant};
 
-pub(crate) use self::settings::Settings;
+pub(crate) use self::settings::{Base64, Settings};
 use self::{heartbeat::Heartbeat, inbox::Inbox, limits::check, outbox::Outbox, trial::Trial};
 use crate::{CloseFrame, CloseReason, Error, Event, EventSet, Handshake, Packet, Stage, Stats, Transport};
 

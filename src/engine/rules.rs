@@ -53,7 +53,7 @@ impl Engine {
     }
 
     pub(super) fn handle_message(&mut self, data: Data) {
-        if self.protocol() == Protocol::Auto && !self.settings.base64 {
+        if self.protocol() == Protocol::Auto && !self.settings.base64.on(self.transport()) {
             if let Data::Binary(bytes) = &data {
                 if bytes.first() != Some(&MESSAGE) {
                     self.learn(Protocol::V4); // protocol 3 would have the type first
@@ -95,14 +95,14 @@ impl Engine {
 
     /// Whether the next event has to wait: it carries binary whose first byte is protocol 3's or the user's.
     pub(super) fn awaits_protocol(&self) -> bool {
-        self.protocol() == Protocol::Auto && !self.settings.base64 && self.inbox.next_is_binary()
+        self.protocol() == Protocol::Auto && !self.settings.base64.on(self.transport()) && self.inbox.next_is_binary()
     }
 
     fn learn(&mut self, protocol: Protocol) {
         if let (Some(handshake), Some(heartbeat)) = (&mut self.handshake, &mut self.heartbeat) {
             handshake.protocol = protocol;
             heartbeat.learn(protocol);
-            if protocol == Protocol::V3 && !self.settings.base64 {
+            if protocol == Protocol::V3 && !self.settings.base64.on(self.transport()) {
                 self.inbox.strip_type_bytes();
             }
         }

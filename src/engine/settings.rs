@@ -9,7 +9,7 @@ pub(crate) struct Settings {
     pub(crate) try_all_transports: bool,
     pub(crate) upgrade: bool, // from polling to the first of the others that the server offers and that works
     pub(crate) protocol: Protocol,
-    pub(crate) base64: bool,
+    pub(crate) base64: Base64,
     pub(crate) jsonp: bool,
     pub(crate) events: EventSet,
     pub(crate) handshake_timeout: Duration,
@@ -30,7 +30,7 @@ impl Default for Settings {
             try_all_transports: false,
             upgrade: true,
             protocol: Protocol::Auto,
-            base64: false,
+            base64: Base64::default(),
             jsonp: false,
             events: EventSet::NONE,
             handshake_timeout: Duration::from_secs(20),
@@ -42,6 +42,22 @@ impl Default for Settings {
             max_queued_events: 1024,
             max_message_size: 16 << 20,
             allow_oversized: false,
+        }
+    }
+}
+
+/// On which transports binary always goes as base64.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Base64 {
+    pub(crate) polling: bool,
+    pub(crate) websocket: bool,
+}
+
+impl Base64 {
+    pub(super) fn on(self, transport: Transport) -> bool {
+        match transport {
+            Transport::Polling => self.polling,
+            Transport::WebSocket => self.websocket,
         }
     }
 }

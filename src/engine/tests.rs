@@ -509,6 +509,21 @@ mod sending {
     use super::*;
 
     #[test]
+    fn counts_base64_on_the_transport_that_speaks_it() {
+        for (transport, polling, websocket) in
+            [(Polling, true, false), (Polling, false, true), (WebSocket, true, false), (WebSocket, false, true)]
+        {
+            let base64 = Base64 { polling, websocket };
+            let settings = Settings { transports: vec![transport], base64, ..Settings::default() };
+            let mut session = Session::open_with(settings, handshake(Protocol::V4, &[]));
+            let sent = session.engine.send(vec![0; 90].into());
+            // Polling in protocol 4 knows nothing else.
+            let fits = transport == WebSocket && !websocket;
+            assert_eq!(sent.is_ok(), fits, "{transport}, {base64:?}: {sent:?}");
+        }
+    }
+
+    #[test]
     fn refuses_what_is_too_large_for_the_server_as_encoded() {
         let cases: [(Protocol, Packet, usize); 4] = [
             (Protocol::V4, "x".repeat(99).into(), 100),
