@@ -322,7 +322,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Puts any HTTP client in the place of hyper's. Without hyper's
+    /// Puts any HTTP client in the place of hyper's; `examples/reqwest.rs` does it with reqwest's. Without hyper's
     /// [`OnUpgrade`](hyper::upgrade::OnUpgrade) in the extensions of a `101` there are no WebSockets, and the upgrade
     /// fails with [`Error::UpgradeUnsupported`] while polling goes on.
     pub fn http_service<S, B>(mut self, service: S) -> Self
