@@ -1,8 +1,8 @@
 //! What tasks may be handed, and what may be moved while it is polled.
 
 use crate::{
-    Client, ClientBuilder, Close, Connect, Error, Event, Packet, Receiver, Sender, Socket, Tcp, Text, Tls, TlsBuilder,
-    TlsError, TransportOptions,
+    Client, ClientBuilder, Close, Connect, Error, Event, Packet, Proxy, ProxyBuilder, ProxyConnector, ProxyError,
+    Receiver, Sender, Socket, Tcp, Text, Tls, TlsBuilder, TlsConnector, TlsError, TransportOptions,
 };
 
 fn send<T: Send + 'static>() {}
@@ -48,6 +48,18 @@ fn public_types_go_where_they_are_needed() {
     send::<TransportOptions>();
     sync::<TransportOptions>();
     clone::<TransportOptions>();
+    send::<TlsConnector<()>>();
+    sync::<TlsConnector<()>>();
+    clone::<TlsConnector<()>>();
+    send::<Proxy>();
+    sync::<Proxy>();
+    clone::<Proxy>();
+    send::<ProxyBuilder>();
+    send::<ProxyError>();
+    sync::<ProxyError>();
+    send::<ProxyConnector<()>>();
+    sync::<ProxyConnector<()>>();
+    clone::<ProxyConnector<()>>();
     send::<Text>();
     sync::<Text>();
 }

@@ -9,7 +9,8 @@
 //! * Layers, connectors and whole HTTP clients of one's own go below: [`ClientBuilder::layer`],
 //!   [`connector`](ClientBuilder::connector), [`http_service`](ClientBuilder::http_service). They see every request,
 //!   the WebSocket's too.
-//! * [`Tcp`] says where connections go and come from, [`Tls`] whom `https` connections trust, and who we are.
+//! * [`Tcp`] says where connections go and come from, [`Proxy`] what they go through, [`Tls`] whom `https` connections
+//!   trust, and who we are.
 //! * [`Close`] tells why a session has ended, and gives back what was not sent.
 //!
 //! Who knows engine.io-client finds each of its options, methods and events in [`coming_from_javascript`].
@@ -74,7 +75,10 @@ mod upgrading;
 mod wakers;
 mod websocket;
 
-pub use self::http::{HttpService, RequestBody, ResponseBody, Tcp, Tls, TlsBuilder, TlsError, TlsRoots, TlsVersion};
+pub use self::http::{
+    HttpService, Proxy, ProxyBuilder, ProxyConnector, ProxyError, ProxyStream, RequestBody, ResponseBody, Tcp, Tls,
+    TlsBuilder, TlsConnector, TlsError, TlsRoots, TlsStream, TlsVersion,
+};
 pub use cause::Cause;
 pub use client::{Client, ClientBuilder, Connect, TransportOptions, connect};
 pub use close::{Close, CloseFrame, CloseReason};

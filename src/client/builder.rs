@@ -8,7 +8,7 @@ use tower::{Layer, Service};
 use super::{Client, TransportOptions, options::Options};
 use crate::{
     BoxError, Error, EventSet, Protocol, Transport,
-    http::{self as stack, Connect, Connections, HttpService, RequestBody, Tcp, Tls},
+    http::{self as stack, Connect, Connections, HttpService, Proxy, RequestBody, Tcp, Tls},
 };
 
 /// Settings of a [`Client`] to be.
@@ -188,8 +188,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how long a TCP connection may take to be made; 20 s by default. A connector or service of one's own has
-    /// its own limit.
+    /// Sets how long a TCP connection may take to be made, and the way through a proxy to open; 20 s by default. A
+    /// connector or service of one's own has its own limit.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connections.connect_timeout = bounded(timeout);
         self
@@ -301,7 +301,21 @@ impl ClientBuilder {
         self
     }
 
-    /// Puts a connector in the place of TCP and TLS. It gets `http` and `https` URLs; what TLS there is, is its own.
+    /// Sets what connections go through, polling's and the WebSocket's alike; by default nothing, and the environment is
+    /// only read by [`Proxy::from_env`]. A connector or service of one's own does that in its own way.
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.connections.proxy = Some(proxy);
+        self
+    }
+
+    /// Takes back what [`proxy`](Self::proxy) set.
+    pub fn no_proxy(mut self) -> Self {
+        self.connections.proxy = None;
+        self
+    }
+
+    /// Puts a connector in the place of TCP, proxies and TLS. It gets `http` and `https` URLs; what TLS there is, is its
+    /// own. [`ProxyConnector`](crate::ProxyConnector) and [`TlsConnector`](crate::TlsConnector) add to it what it lacks.
     pub fn connector<C>(mut self, connector: C) -> Self
     where
         C: Connect + Clone + Send + Sync + 'static,

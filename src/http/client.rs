@@ -9,16 +9,14 @@ use hyper_util::{
 
 #[cfg(unix)]
 use super::unix;
-use super::{
-    HttpService, RequestBody, Tcp, boxed,
-    tls::{Tls, TlsConnector},
-};
+use super::{HttpService, Proxy, ProxyConnector, RequestBody, Tcp, Tls, TlsConnector, boxed, clients::Clients};
 
 /// How the default client connects.
 pub(crate) struct Connections {
     pub(crate) connect_timeout: Duration,
     pub(crate) tcp: Tcp,
     pub(crate) tls: Option<Tls>,
+    pub(crate) proxy: Option<Proxy>,
     #[cfg(unix)]
     pub(crate) unix_socket: Option<PathBuf>,
     pub(crate) connector: Option<HttpService>, // hyper over a connector of the user's
@@ -37,14 +35,20 @@ impl Connections {
         http
     }
 
-    /// Hyper over TCP or a Unix socket, and over TLS for `https`.
+    /// Hyper over a Unix socket, or over TCP and through the proxy, and over TLS for `https`.
     fn made(&self) -> HttpService {
-        let tls = self.tls.clone();
+        let tls = || self.tls.clone();
         #[cfg(unix)]
         if let Some(path) = &self.unix_socket {
-            return with_connector(TlsConnector::new(unix::connector(path.clone()), tls));
+            return with_connector(TlsConnector::or_default(unix::connector(path.clone()), tls()));
         }
-        with_connector(TlsConnector::new(self.tcp.clone().connector(self.connect_timeout), tls))
+        let tcp = self.tcp.clone().connector(self.connect_timeout);
+        let Some(proxy) = self.proxy.clone() else {
+            return with_connector(TlsConnector::or_default(tcp, tls()));
+        };
+        let proxied = ProxyConnector::new(tcp, proxy.clone()).timeout(self.connect_timeout);
+        let client = |forwards| hyper(TlsConnector::or_default(proxied.clone().forwards(forwards), tls()));
+        boxed(Clients { direct: client(false), forwarded: client(true), proxy })
     }
 }
 
@@ -54,6 +58,7 @@ impl Default for Connections {
             connect_timeout: Duration::from_secs(20),
             tcp: Tcp::new(),
             tls: None,
+            proxy: None,
             #[cfg(unix)]
             unix_socket: None,
             connector: None,
@@ -68,12 +73,15 @@ pub(crate) fn with_connector<C>(connector: C) -> HttpService
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
-    let client: Client<C, RequestBody> = Client::builder(TokioExecutor::new())
+    boxed(hyper(connector))
+}
+
+fn hyper<C: Connect + Clone>(connector: C) -> Client<C, RequestBody> {
+    Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_TIMEOUT)
         .pool_max_idle_per_host(MAX_IDLE)
-        .build(connector);
-    boxed(client)
+        .build(connector)
 }
 
 /// Node's HTTP server closes an idle connection after 5 s; a POST that meets that moment can't be repeated.

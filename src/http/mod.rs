@@ -1,8 +1,10 @@
 //! The HTTP service below everything: hyper by default, or whatever the user puts in its place.
 
 mod client;
+mod clients;
 #[cfg(feature = "decompression")]
 mod decompression;
+mod proxy;
 mod resolver;
 mod tcp;
 mod tls;
@@ -18,8 +20,9 @@ use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 
 pub(crate) use self::client::{Connections, with_connector};
 pub use self::{
+    proxy::{Proxy, ProxyBuilder, ProxyConnector, ProxyError, ProxyStream},
     tcp::Tcp,
-    tls::{Tls, TlsBuilder, TlsError, TlsRoots, TlsVersion},
+    tls::{Tls, TlsBuilder, TlsConnector, TlsError, TlsRoots, TlsStream, TlsVersion},
 };
 use crate::BoxError;
 

@@ -8,6 +8,7 @@ pub(crate) mod front;
 pub(crate) mod matrix;
 pub(crate) mod oxide;
 pub(crate) mod pki;
+pub(crate) mod proxies;
 pub(crate) mod reference;
 pub(crate) mod scripted;
 pub(crate) mod session;

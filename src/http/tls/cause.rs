@@ -9,6 +9,7 @@ use std::{
 };
 
 use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_rustls::MaybeHttpsStream;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use thiserror::Error;
 
@@ -22,18 +23,20 @@ pub(super) fn cause_of_box(error: BoxError) -> BoxError {
     }
 }
 
-/// A stream whose errors have rustls's among their sources. With TLS 1.3 a server refuses a client's certificate, or
-/// the lack of one, when the client holds the handshake for done.
+/// A connection of a [`TlsConnector`](super::TlsConnector), with TLS or without.
+///
+/// Its errors have rustls's among their sources: with TLS 1.3 a server refuses a client's certificate, or the lack of
+/// one, when the client holds the handshake for done.
 #[derive(Debug)]
-pub(in crate::http) struct Explained<S>(pub(super) S);
+pub struct TlsStream<S>(pub(super) MaybeHttpsStream<S>);
 
-impl<S: Read + Unpin> Read for Explained<S> {
+impl<S: Read + Write + Unpin> Read for TlsStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_read(cx, buf).map_err(explained)
     }
 }
 
-impl<S: Write + Unpin> Write for Explained<S> {
+impl<S: Read + Write + Unpin> Write for TlsStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, buf).map_err(explained)
     }
@@ -59,7 +62,7 @@ impl<S: Write + Unpin> Write for Explained<S> {
     }
 }
 
-impl<S: Connection> Connection for Explained<S> {
+impl<S: Connection + Read + Write + Unpin> Connection for TlsStream<S> {
     fn connected(&self) -> Connected {
         self.0.connected()
     }

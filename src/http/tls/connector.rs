@@ -12,21 +12,39 @@ use tower::Service;
 
 use super::{
     Inner, Tls, TlsError,
-    cause::{Explained, cause_of_box},
+    cause::{TlsStream, cause_of_box},
 };
 use crate::BoxError;
 
-/// Connector that puts TLS over connections for `https`.
+/// Connector that puts TLS over what another connects, for `https`; the rest is left as it is.
 ///
-/// What TLS needs of the machine is loaded at the first such connection: one without any roots still opens `http`.
+/// The one inside can be any of hyper's, and has to connect to `https` URLs too, without TLS of its own. What TLS
+/// needs of the machine is loaded at the first such connection: one without any roots still opens `http`.
+///
+/// ```
+/// use engineio_client::{Client, Tls, TlsConnector};
+/// use hyper_util::client::legacy::connect::HttpConnector;
+///
+/// let mut tcp = HttpConnector::new(); // or one of your own
+/// tcp.enforce_http(false);
+/// let client = Client::builder().connector(TlsConnector::new(tcp, Tls::builder().build()?)).build()?;
+/// # let _ = client;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
-pub(in crate::http) struct TlsConnector<C> {
+pub struct TlsConnector<C> {
     inner: C,
     tls: Option<Tls>, // none without a provider
 }
 
 impl<C> TlsConnector<C> {
-    pub(in crate::http) fn new(inner: C, tls: Option<Tls>) -> Self {
+    /// Wraps a connector.
+    pub fn new(inner: C, tls: Tls) -> Self {
+        Self { inner, tls: Some(tls) }
+    }
+
+    /// The same with the platform's roots, if there is no other TLS.
+    pub(in crate::http) fn or_default(inner: C, tls: Option<Tls>) -> Self {
         Self { inner, tls: tls.or_else(|| Tls::builder().build().ok()) }
     }
 
@@ -46,6 +64,20 @@ impl<C> TlsConnector<C> {
     }
 }
 
+/// Connects, and puts TLS on it.
+type Connecting<S> = Pin<Box<dyn Future<Output = Result<TlsStream<S>, BoxError>> + Send>>;
+
+impl<C> TlsConnector<C>
+where
+    C: Service<Uri, Future: Send + 'static, Error: Into<BoxError>>,
+{
+    /// Connects without TLS, whatever the URL says.
+    pub(in crate::http) fn connect_plain(&mut self, uri: Uri) -> Connecting<C::Response> {
+        let connecting = self.inner.call(uri);
+        Box::pin(async { Ok(TlsStream(MaybeHttpsStream::Http(connecting.await.map_err(Into::into)?))) })
+    }
+}
+
 impl<C> Service<Uri> for TlsConnector<C>
 where
     C: Service<Uri> + Clone + Send + 'static,
@@ -53,9 +85,9 @@ where
     C::Error: Into<BoxError>,
     C::Future: Send + 'static,
 {
-    type Response = Explained<MaybeHttpsStream<C::Response>>;
+    type Response = TlsStream<C::Response>;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+    type Future = Connecting<C::Response>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx).map_err(Into::into)
@@ -63,8 +95,7 @@ where
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         if uri.scheme() != Some(&Scheme::HTTPS) {
-            let connecting = self.inner.call(uri);
-            return Box::pin(async { Ok(Explained(MaybeHttpsStream::Http(connecting.await.map_err(Into::into)?))) });
+            return self.connect_plain(uri);
         }
         let clone = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, clone);
@@ -73,6 +104,6 @@ where
             Err(error) => return Box::pin(std::future::ready(Err(error.into()))),
         };
         let connecting = https.call(uri);
-        Box::pin(async { connecting.await.map(Explained).map_err(cause_of_box) })
+        Box::pin(async { connecting.await.map(TlsStream).map_err(cause_of_box) })
     }
 }

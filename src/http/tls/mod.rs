@@ -20,8 +20,10 @@ use rustls::{
     pki_types::{CertificateDer, ServerName},
 };
 
-pub(super) use self::connector::TlsConnector;
-pub use self::{builder::TlsBuilder, error::TlsError, roots::TlsRoots, version::TlsVersion};
+pub use self::{
+    builder::TlsBuilder, cause::TlsStream, connector::TlsConnector, error::TlsError, roots::TlsRoots,
+    version::TlsVersion,
+};
 
 /// How `https` connections are made, for [`ClientBuilder::tls`](crate::ClientBuilder::tls).
 ///
