@@ -48,6 +48,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod carrier;
 mod client;
 mod close;
 pub mod codec;

@@ -4,18 +4,12 @@ use std::pin::Pin;
 
 use futures::{Sink, Stream};
 
-use crate::{CloseFrame, Error, Handshake, Packet, Protocol};
+use crate::{CloseFrame, Error, Handshake, Packet, Protocol, Transport};
 
 /// Opens the transports of a session.
-pub(crate) trait Open<P, W> {
-    /// Begins a session by polling.
-    fn polling(&mut self) -> P;
-
-    /// Begins a session on a WebSocket alone.
-    fn websocket(&mut self) -> W;
-
-    /// Opens a WebSocket for a session that polls.
-    fn trial(&mut self, handshake: &Handshake) -> W;
+pub(crate) trait Open<L> {
+    /// Opens a transport that begins a session, or that is to carry on the one of this handshake.
+    fn open(&mut self, transport: Transport, session: Option<&Handshake>) -> L;
 }
 
 /// Packets in and packets out, and the little steering that a session needs beyond that.

@@ -12,12 +12,8 @@ use std::{
 use futures::{Sink, Stream};
 
 use crate::{
-    Error, Event, Handshake, Packet, Protocol, Receiver, Sender, State, Stats, Transport,
-    http::Collected,
-    polling::LongPolling,
-    spawn,
+    Error, Event, Handshake, Packet, Protocol, Receiver, Sender, State, Stats, Transport, carrier::Carrier, spawn,
     upgrading::Upgrading,
-    websocket::{self, WebSocket},
 };
 
 /// A session: a [`Sink`] of packets and a [`Stream`] of events.
@@ -47,8 +43,8 @@ pub struct Socket {
     upgraded: Option<Arc<AtomicBool>>, // the client's memory, if it has one
 }
 
-/// A session over the transports of this crate.
-pub(crate) type Session = Upgrading<LongPolling<Collected>, WebSocket<websocket::Io>>;
+/// A session over whatever transports there are.
+pub(crate) type Session = Upgrading<Carrier>;
 
 impl Socket {
     pub(crate) fn new(session: Session, upgraded: Option<Arc<AtomicBool>>) -> Self {

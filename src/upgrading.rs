@@ -1,7 +1,7 @@
 //! Two transports, one stream.
 
 mod drive;
-mod pick;
+mod slot;
 
 use std::{
     fmt,
@@ -16,7 +16,7 @@ use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 use tracing::Span;
 
-use self::pick::Unflushed;
+use self::slot::Slot;
 use crate::{
     Error, Event, Packet, State,
     engine::{Engine, Settings},
@@ -25,33 +25,29 @@ use crate::{
 };
 
 pin_project! {
-    /// A session over polling, a WebSocket, or the one and then the other.
+    /// A session over one transport, or the one and then the other.
     ///
     /// The engine decides, this carries: it reads, writes and watches the clock while it is polled, whichever half is
     /// polled, and spawns nothing. So either half has to be polled again once it has been woken, or the server's
     /// heartbeats stay unanswered.
-    pub(crate) struct Upgrading<P, W> {
-        #[pin]
-        polling: Option<P>,
-        #[pin]
-        websocket: Option<W>,
+    pub(crate) struct Upgrading<L> {
+        current: Option<Slot<L>>,
+        trial: Option<Slot<L>>,
         #[pin]
         timer: Sleep,
         engine: Engine,
-        opener: Option<Opener<P, W>>, // none once nothing more is to be opened
-        unflushed: Unflushed,
-        written: u64, // bytes, by the current transport
+        opener: Option<Opener<L>>, // none once nothing more is to be opened
         wakers: Arc<Wakers>,
         span: Span, // of the session, once it has an ID
     }
 }
 
 /// Opens the transports of a session, of whichever kind they are.
-pub(crate) type Opener<P, W> = Box<dyn Open<P, W> + Send>;
+pub(crate) type Opener<L> = Box<dyn Open<L> + Send>;
 
-impl<P: Link, W: Link> Upgrading<P, W> {
+impl<L: Link + Unpin> Upgrading<L> {
     /// A session to be. Nothing is opened before it is polled.
-    pub(crate) fn new(settings: Settings, opener: Opener<P, W>) -> Self {
+    pub(crate) fn new(settings: Settings, opener: Opener<L>) -> Self {
         Self::with(settings, Some(opener))
     }
 
@@ -62,16 +58,14 @@ impl<P: Link, W: Link> Upgrading<P, W> {
         failed
     }
 
-    fn with(settings: Settings, opener: Option<Opener<P, W>>) -> Self {
+    fn with(settings: Settings, opener: Option<Opener<L>>) -> Self {
         let now = now();
         Self {
-            polling: None,
-            websocket: None,
+            current: None,
+            trial: None,
             timer: tokio::time::sleep_until((now + settings.handshake_timeout).into()),
             engine: Engine::new(settings, now),
             opener,
-            unflushed: Unflushed::default(),
-            written: 0,
             wakers: Arc::default(),
             span: Span::none(),
         }
@@ -88,7 +82,7 @@ impl<P: Link, W: Link> Upgrading<P, W> {
     }
 }
 
-impl<P: Link, W: Link> Stream for Upgrading<P, W> {
+impl<L: Link + Unpin> Stream for Upgrading<L> {
     type Item = Event;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
@@ -103,7 +97,7 @@ impl<P: Link, W: Link> Stream for Upgrading<P, W> {
     }
 }
 
-impl<P: Link, W: Link> Sink<Packet> for Upgrading<P, W> {
+impl<L: Link + Unpin> Sink<Packet> for Upgrading<L> {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -150,7 +144,7 @@ impl<P: Link, W: Link> Sink<Packet> for Upgrading<P, W> {
     }
 }
 
-impl<P, W> fmt::Debug for Upgrading<P, W> {
+impl<L> fmt::Debug for Upgrading<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upgrading").field("engine", &self.engine).finish_non_exhaustive()
     }

@@ -10,7 +10,8 @@ use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
 use super::options::Options;
 use crate::{
-    Handshake,
+    Handshake, Transport,
+    carrier::Carrier,
     endpoint::Endpoint,
     http::{Collected, HttpService},
     link::Open,
@@ -26,8 +27,17 @@ pub(super) struct Stack {
     pub(super) jsonp_index: Arc<AtomicU32>, // JSONP's `j` counts the sessions
 }
 
-impl Open<LongPolling<Collected>, WebSocket<websocket::Io>> for Stack {
-    fn polling(&mut self) -> LongPolling<Collected> {
+impl Open<Carrier> for Stack {
+    fn open(&mut self, transport: Transport, session: Option<&Handshake>) -> Carrier {
+        match transport {
+            Transport::Polling => Carrier::Polling(Box::pin(self.polling())),
+            Transport::WebSocket => Carrier::WebSocket(Box::pin(self.websocket(session))),
+        }
+    }
+}
+
+impl Stack {
+    fn polling(&self) -> LongPolling<Collected> {
         let plain = self.plain_polling();
         if self.options.force_jsonp {
             LongPolling::open(self.jsonp_polling(), plain, None)
@@ -36,18 +46,15 @@ impl Open<LongPolling<Collected>, WebSocket<websocket::Io>> for Stack {
         }
     }
 
-    fn websocket(&mut self) -> WebSocket<websocket::Io> {
+    fn websocket(&self, session: Option<&Handshake>) -> WebSocket<websocket::Io> {
+        if let Some(handshake) = session {
+            return WebSocket::new(websocket::open_trial(self.upgrade(), handshake.clone()));
+        }
         let settings = &self.options.engine;
         let patience = settings.handshake_timeout / 2;
         WebSocket::new(websocket::open_session(self.upgrade(), self.plain_polling(), settings.protocol, patience))
     }
 
-    fn trial(&mut self, handshake: &Handshake) -> WebSocket<websocket::Io> {
-        WebSocket::new(websocket::open_trial(self.upgrade(), handshake.clone()))
-    }
-}
-
-impl Stack {
     fn plain_polling(&self) -> Polling<Collected> {
         let settings = &self.options.engine;
         let service = self.service(None, self.options.timestamps.polling, true);

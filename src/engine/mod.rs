@@ -109,7 +109,7 @@ impl Engine {
             State::Open => {
                 self.inbox.stop();
                 if !self.wants_silence() {
-                    self.fail_trial(Error::Closed); // a switch under way is finished first
+                    self.abandon_trial(); // a switch under way is finished first
                 }
             }
             State::Closing | State::Closed => return,
@@ -124,7 +124,7 @@ impl Engine {
             return;
         }
         if via != self.current {
-            return self.handle_probe_packet(packet, via);
+            return self.handle_probe_packet(packet, via, now);
         }
         if let Some(heartbeat) = &mut self.heartbeat {
             heartbeat.handle_packet(now);
@@ -138,7 +138,7 @@ impl Engine {
             (true, Packet::Message(message)) => self.handle_message(message.data),
             (true, Packet::Ping(data)) => self.handle_ping(data, now),
             (true, Packet::Pong(_)) => self.handle_pong(now),
-            (true, Packet::Close) => self.handle_end(via, None),
+            (true, Packet::Close) => self.handle_end(via, None, now),
             (true, Packet::Noop) => {
                 if let Some(trial) = &mut self.trial {
                     trial.handle_noop(now);
@@ -152,9 +152,9 @@ impl Engine {
     }
 
     /// A transport failed.
-    pub(crate) fn handle_error(&mut self, error: Error, via: Transport) {
+    pub(crate) fn handle_error(&mut self, error: Error, via: Transport, now: Instant) {
         if via != self.current {
-            return self.fail_trial(error.at(Stage::Upgrading)); // whether it read or wrote there
+            return self.fail_trial(error.at(Stage::Upgrading), via, now); // whether it read or wrote there
         }
         let reason = match error {
             Error::Decode { .. } | Error::Protocol { .. } => CloseReason::ParseError,
@@ -164,9 +164,9 @@ impl Engine {
     }
 
     /// The server ended a transport in an orderly way.
-    pub(crate) fn handle_end(&mut self, via: Transport, frame: Option<CloseFrame>) {
+    pub(crate) fn handle_end(&mut self, via: Transport, frame: Option<CloseFrame>, now: Instant) {
         if via != self.current {
-            return self.fail_trial(Error::Ended { transport: via, stage: Stage::Upgrading });
+            return self.fail_trial(Error::Ended { transport: via, stage: Stage::Upgrading }, via, now);
         }
         match self.state {
             State::Opening => {
@@ -195,11 +195,10 @@ impl Engine {
 
     /// Polling has fallen silent: the session moves. Packets of the last GET are in already.
     pub(crate) fn handle_silence(&mut self) {
-        if self.wants_silence() {
-            self.trial = None;
-            self.current = Transport::WebSocket;
+        if let Some(trial) = self.trial.take_if(|trial| trial.wants_silence()) {
+            self.current = trial.via();
             self.upgrade_due = true;
-            self.inbox.push(Event::Upgrade(Transport::WebSocket));
+            self.inbox.push(Event::Upgrade(self.current));
         }
     }
 
@@ -221,7 +220,7 @@ impl Engine {
     /// on trial and the current one are asked apart: neither waits for the other to be ready.
     pub(crate) fn next_transmit(&self, via: Transport) -> Option<&Packet> {
         if via != self.current {
-            return self.trial.as_ref().and_then(Trial::next_transmit);
+            return self.trial.as_ref().filter(|trial| trial.via() == via).and_then(Trial::next_transmit);
         }
         if self.heartbeat.is_none() || self.state == State::Closed || self.wants_silence() {
             return None; // while polling falls silent, what is queued waits for the WebSocket
@@ -296,8 +295,11 @@ impl Engine {
             _ => {}
         }
         let listening = caught_up && self.wants_read();
-        if self.trial.as_mut().is_some_and(|trial| trial.handle_timeout(now) && listening) {
-            self.fail_trial(timed_out(Stage::Upgrading, Transport::WebSocket));
+        if let Some(trial) = &mut self.trial {
+            let via = trial.via();
+            if trial.handle_timeout(now) && listening {
+                self.fail_trial(timed_out(Stage::Upgrading, via), via, now);
+            }
         }
     }
 }

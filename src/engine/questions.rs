@@ -4,9 +4,9 @@ use super::{Engine, State, Trial};
 use crate::{EventSet, Handshake, Protocol, Stats, Transport};
 
 impl Engine {
-    /// Whether a WebSocket is to be opened, or kept, beside polling.
-    pub(crate) fn wants_trial(&self) -> bool {
-        self.trial.is_some()
+    /// The transport that is to be opened, or kept, beside the current one.
+    pub(crate) fn trial(&self) -> Option<Transport> {
+        self.trial.as_ref().map(Trial::via)
     }
 
     /// Whether polling is to end what is under way and start nothing more.

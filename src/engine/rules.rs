@@ -1,8 +1,8 @@
 //! How what is told changes the state.
 
-use std::time::Instant;
+use std::{collections::VecDeque, time::Instant};
 
-use super::{Engine, Heartbeat, State, Trial, limits::check};
+use super::{Engine, Heartbeat, Settings, State, Trial, limits::check};
 use crate::{
     Close, CloseFrame, CloseReason, Data, Error, Event, EventSet, Handshake, Packet, Protocol, Text, Transport,
 };
@@ -23,19 +23,32 @@ impl Engine {
         if self.inbox.wants(EventSet::PACKET_CREATE) {
             self.outbox.queued().for_each(|packet| self.inbox.push(Event::PacketCreate(packet.clone())));
         }
-        let settings = &self.settings;
-        let wanted = settings.upgrade && settings.transports.contains(&Transport::WebSocket);
-        if wanted && self.current == Transport::Polling && handshake.offers(Transport::WebSocket) {
-            self.trial = Some(Trial::new(now, self.settings.probe_timeout, now - self.since));
-            self.inbox.push(Event::Upgrading(Transport::WebSocket));
-        }
+        let candidates = self.candidates(&handshake);
         self.handshake = Some(handshake);
+        self.begin_trial(Trial::first(candidates, now, self.settings.probe_timeout, now - self.since));
     }
 
-    /// The WebSocket on trial sent something: the answer to the probe, or it has failed.
-    pub(super) fn handle_probe_packet(&mut self, packet: Packet, via: Transport) {
-        if !self.trial.as_mut().is_some_and(|trial| trial.handle_packet(&packet)) {
-            self.fail_trial(Error::Protocol { transport: via, packet: Box::new(packet) });
+    /// The transports to move to, the first as soon as it can be. Only polling can fall silent without losing what is
+    /// on its way.
+    fn candidates(&self, handshake: &Handshake) -> VecDeque<Transport> {
+        let Settings { upgrade, transports, .. } = &self.settings;
+        let moves = *upgrade && self.current == Transport::Polling;
+        let others = transports.iter().copied().filter(|&other| moves && other != self.current);
+        others.filter(|&other| handshake.offers(other)).collect()
+    }
+
+    fn begin_trial(&mut self, trial: Option<Trial>) {
+        if let Some(trial) = &trial {
+            self.inbox.push(Event::Upgrading(trial.via()));
+        }
+        self.trial = trial;
+    }
+
+    /// The transport on trial sent something: the answer to the probe, or it has failed.
+    pub(super) fn handle_probe_packet(&mut self, packet: Packet, via: Transport, now: Instant) {
+        let trial = self.trial.as_mut().filter(|trial| trial.via() == via);
+        if trial.is_some_and(|trial| !trial.handle_packet(&packet)) {
+            self.fail_trial(Error::Protocol { transport: via, packet: Box::new(packet) }, via, now);
         }
     }
 
@@ -111,10 +124,18 @@ impl Engine {
         Some(self.writing_since? + self.settings.write_timeout)
     }
 
-    /// The WebSocket is given up; the session goes on where it is.
-    pub(super) fn fail_trial(&mut self, error: Error) {
-        if self.trial.take().is_some() {
+    /// The transport on trial is given up for the next, if there is one; the session goes on where it is.
+    pub(super) fn fail_trial(&mut self, error: Error, via: Transport, now: Instant) {
+        if let Some(failed) = self.trial.take_if(|trial| trial.via() == via) {
             self.inbox.push(Event::UpgradeError(error));
+            self.begin_trial(failed.next(now).filter(|_| self.state == State::Open));
+        }
+    }
+
+    /// The session ends, or does not move any more.
+    pub(super) fn abandon_trial(&mut self) {
+        if self.trial.take().is_some() {
+            self.inbox.push(Event::UpgradeError(Error::Closed));
         }
     }
 
@@ -130,7 +151,7 @@ impl Engine {
         if self.state == State::Opening && self.try_next_transport() {
             return;
         }
-        self.fail_trial(Error::Closed);
+        self.abandon_trial();
         self.inbox.push(Event::Error(error.clone()));
         self.finish(reason, Some(error), frame);
     }
@@ -147,7 +168,7 @@ impl Engine {
     }
 
     pub(super) fn finish(&mut self, reason: CloseReason, error: Option<Error>, frame: Option<CloseFrame>) {
-        self.fail_trial(Error::Closed);
+        self.abandon_trial();
         self.tell_close(reason, error, frame);
         self.state = State::Closed;
         self.writing_since = None;

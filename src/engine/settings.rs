@@ -7,7 +7,7 @@ use crate::{EventSet, Protocol, Transport};
 pub(crate) struct Settings {
     pub(crate) transports: Vec<Transport>, // the first opens the session
     pub(crate) try_all_transports: bool,
-    pub(crate) upgrade: bool, // to the WebSocket, if it is among them and the server offers it
+    pub(crate) upgrade: bool, // from polling to the first of the others that the server offers and that works
     pub(crate) protocol: Protocol,
     pub(crate) base64: bool,
     pub(crate) jsonp: bool,

@@ -174,7 +174,7 @@ mod opening {
     fn a_failure_gives_back_what_was_sent() {
         let mut session = Session::opening(Settings::default());
         session.send("hi");
-        session.engine.handle_error(broken(Polling), Polling);
+        session.engine.handle_error(broken(Polling), Polling, session.now);
         let close = session.close_event();
         assert_eq!((close.reason, close.unsent), (CloseReason::TransportError, vec!["hi".into()]));
     }
@@ -199,13 +199,13 @@ mod opening {
     fn the_next_transport_is_tried_if_all_may_be() {
         let settings = || Settings { transports: vec![WebSocket, Polling], ..Settings::default() };
         let mut session = Session::opening(settings());
-        session.engine.handle_error(broken(WebSocket), WebSocket);
+        session.engine.handle_error(broken(WebSocket), WebSocket, session.now);
         assert_eq!(session.events(), ["error", "close transport error"], "unless it was asked for");
 
         type Fail = fn(&mut Session);
         let failures: [Fail; 4] = [
-            |session| session.engine.handle_error(broken(WebSocket), WebSocket),
-            |session| session.engine.handle_end(WebSocket, None),
+            |session| session.engine.handle_error(broken(WebSocket), WebSocket, session.now),
+            |session| session.engine.handle_end(WebSocket, None, session.now),
             |session| session.receive(Packet::Noop, WebSocket),
             |session| session.wait(20 * SECOND),
         ];
@@ -222,8 +222,8 @@ mod opening {
         }
 
         let mut session = Session::opening(Settings { try_all_transports: true, ..settings() });
-        session.engine.handle_error(broken(WebSocket), WebSocket);
-        session.engine.handle_error(broken(Polling), Polling);
+        session.engine.handle_error(broken(WebSocket), WebSocket, session.now);
+        session.engine.handle_error(broken(Polling), Polling, session.now);
         let close = session.close_event();
         assert!(matches!(close.error, Some(Error::Transport { transport: Polling, .. })), "the last error is told");
     }
@@ -237,7 +237,7 @@ mod opening {
         assert_eq!(session.transmit(), [("hi".into(), Polling)]);
         assert_eq!(session.events(), ["open", "error"]);
         session.engine.handle_flushed();
-        session.engine.handle_end(Polling, None);
+        session.engine.handle_end(Polling, None, session.now);
         assert_eq!(session.close_event().unsent, ["x".repeat(100).into()]);
     }
 }
@@ -390,7 +390,7 @@ mod unknown_protocol {
     fn is_taken_for_3_if_the_session_ends_before_it_comes_out() {
         let mut session = session();
         session.receive(vec![4, 1].into(), WebSocket);
-        session.engine.handle_end(WebSocket, None);
+        session.engine.handle_end(WebSocket, None, session.now);
         assert_eq!(session.events(), ["binary b\"\\x01\"", "close transport close"]);
     }
 
@@ -462,18 +462,18 @@ mod upgrade {
         let failures: [(&str, Fail); 6] = [
             ("a wrong answer", |session| session.receive(pong("wrong"), WebSocket)),
             ("a message", |session| session.receive("hi".into(), WebSocket)),
-            ("an error", |session| session.engine.handle_error(broken(WebSocket), WebSocket)),
+            ("an error", |session| session.engine.handle_error(broken(WebSocket), WebSocket, session.now)),
             ("garbage", |session| {
-                session.engine.handle_error(Error::decode(WebSocket, DecodeError::EmptyPacket), WebSocket);
+                session.engine.handle_error(Error::decode(WebSocket, DecodeError::EmptyPacket), WebSocket, session.now);
             }),
-            ("an end", |session| session.engine.handle_end(WebSocket, None)),
+            ("an end", |session| session.engine.handle_end(WebSocket, None, session.now)),
             ("silence", |session| session.wait(10 * SECOND)),
         ];
         for (failure, fail) in failures {
             for (step, mut session) in [("probing", Session::probing()), ("silencing", Session::silencing())] {
                 fail(&mut session);
                 assert_eq!(session.events(), ["upgradeerror"], "{failure} while {step}");
-                assert!(!session.engine.wants_trial() && session.engine.wants_poll());
+                assert!(session.engine.trial().is_none() && session.engine.wants_poll());
                 session.send("hi");
                 assert_eq!(session.transmit(), [("hi".into(), Polling)]);
             }
@@ -573,7 +573,7 @@ mod sending {
         session.send("doubtful");
         session.transmit();
         session.send("unsent");
-        session.engine.handle_error(broken(Polling), Polling);
+        session.engine.handle_error(broken(Polling), Polling, session.now);
         let close = session.close_event();
         assert_eq!((close.in_doubt, close.unsent), (vec!["doubtful".into()], vec!["unsent".into()]));
     }
@@ -679,7 +679,7 @@ mod closing {
     fn closes_on_polling_if_the_switch_fails() {
         let mut session = Session::silencing();
         session.engine.close(session.now);
-        session.engine.handle_end(WebSocket, None);
+        session.engine.handle_end(WebSocket, None, session.now);
         assert!(session.engine.wants_close());
         assert_eq!(session.engine.transport(), Polling);
     }
@@ -690,7 +690,7 @@ mod closing {
         let settings = Settings { transports: vec![WebSocket], ..Settings::default() };
         let mut session = Session::open_with(settings, handshake(Protocol::V4, &[]));
         session.receive("hi".into(), WebSocket);
-        session.engine.handle_end(WebSocket, Some(frame.clone()));
+        session.engine.handle_end(WebSocket, Some(frame.clone()), session.now);
         assert!(matches!(session.engine.poll_event(), Some(Event::Message(_))), "what came before is delivered");
         let close = session.close_event();
         assert_eq!(close.to_string(), "transport close (1009 too big)");
@@ -885,8 +885,8 @@ impl World {
                     self.session.engine.handle_silence();
                 }
             }
-            Step::Fail(via) => session.engine.handle_error(broken(via), via),
-            Step::End(via) => session.engine.handle_end(via, None),
+            Step::Fail(via) => session.engine.handle_error(broken(via), via, session.now),
+            Step::End(via) => session.engine.handle_end(via, None, session.now),
             Step::Wait(millis) => session.wait(Duration::from_millis(millis)),
             Step::Close => {
                 session.engine.close(session.now);

@@ -1,11 +1,17 @@
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
-use crate::{Packet, Text};
+use crate::{Packet, Text, Transport};
 
-/// The attempt to move to a WebSocket while polling goes on.
+/// The attempt to move to another transport while polling goes on.
 #[derive(Debug)]
 pub(super) struct Trial {
+    via: Transport,
+    rest: VecDeque<Transport>, // to be tried if this one fails
     step: Step,
+    timeout: Duration,
     deadline: Instant,
     hold: Duration,
     /// A GET that need not hang is held back until then: the reference server ends a hanging GET only every 100 ms, and
@@ -15,7 +21,7 @@ pub(super) struct Trial {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// The WebSocket is being opened, to be sent a probe.
+    /// The transport is being opened, to be sent a probe.
     Opening,
     /// The probe is to be answered.
     Probing,
@@ -24,12 +30,33 @@ enum Step {
 }
 
 impl Trial {
-    pub(super) fn new(now: Instant, timeout: Duration, round_trip: Duration) -> Self {
-        let hold = (round_trip * 3).clamp(MIN_HOLD, MAX_HOLD);
-        Self { step: Step::Opening, deadline: now + timeout, hold, held_until: Some(now + hold) }
+    /// The attempt to move to the first of `candidates`.
+    pub(super) fn first(
+        candidates: VecDeque<Transport>,
+        now: Instant,
+        timeout: Duration,
+        round_trip: Duration,
+    ) -> Option<Self> {
+        Self::of(candidates, now, timeout, (round_trip * 3).clamp(MIN_HOLD, MAX_HOLD))
     }
 
-    /// What is to be sent on the WebSocket.
+    /// The attempt to move to the next candidate.
+    pub(super) fn next(self, now: Instant) -> Option<Self> {
+        Self::of(self.rest, now, self.timeout, self.hold)
+    }
+
+    fn of(mut rest: VecDeque<Transport>, now: Instant, timeout: Duration, hold: Duration) -> Option<Self> {
+        let via = rest.pop_front()?;
+        let (step, deadline) = (Step::Opening, now + timeout);
+        Some(Self { via, rest, step, timeout, deadline, hold, held_until: Some(now + hold) })
+    }
+
+    /// The transport on trial.
+    pub(super) fn via(&self) -> Transport {
+        self.via
+    }
+
+    /// What is to be sent there.
     pub(super) fn next_transmit(&self) -> Option<&'static Packet> {
         (self.step == Step::Opening).then_some(&PROBE)
     }
@@ -39,7 +66,7 @@ impl Trial {
         self.step = Step::Probing;
     }
 
-    /// The WebSocket brought a packet; says whether it is the answer to the probe.
+    /// It brought a packet; says whether it is the answer to the probe.
     pub(super) fn handle_packet(&mut self, packet: &Packet) -> bool {
         let answered = self.step == Step::Probing && *packet == ANSWER;
         if answered {

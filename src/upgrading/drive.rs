@@ -10,13 +10,10 @@ use std::{
 use futures::SinkExt;
 use tracing::{debug, debug_span, trace};
 
-use super::{
-    Upgrading, now,
-    pick::{has_room, pick, written},
-};
+use super::{Upgrading, now, slot::Slot};
 use crate::{Error, State, Transport, engine::Engine, link::Link, wakers::Half};
 
-impl<P: Link, W: Link> Upgrading<P, W> {
+impl<L: Link + Unpin> Upgrading<L> {
     /// Does all that can be done now, for whichever half is polled.
     pub(super) fn drive(mut self: Pin<&mut Self>, half: Half, cx: &mut Context<'_>) {
         let span = self.span.clone();
@@ -48,13 +45,10 @@ impl<P: Link, W: Link> Upgrading<P, W> {
     fn drive_read(self: Pin<&mut Self>, now: Instant, cx: &mut Context<'_>) -> bool {
         let this = self.project();
         let mut moved = false;
-        if let Some(mut polling) = this.polling.as_pin_mut() {
-            moved |= read(this.engine, polling.as_mut(), Transport::Polling, now, cx);
-            let (sent, answered) = polling.take_polls();
+        for slot in [this.current, this.trial].into_iter().flatten() {
+            moved |= read(this.engine, slot, now, cx);
+            let (sent, answered) = Pin::new(&mut slot.link).take_polls();
             this.engine.handle_polls(sent, answered);
-        }
-        if let Some(websocket) = this.websocket.as_pin_mut() {
-            moved |= read(this.engine, websocket, Transport::WebSocket, now, cx);
         }
         moved
     }
@@ -77,35 +71,34 @@ impl<P: Link, W: Link> Upgrading<P, W> {
     /// Writes what may be written.
     fn drive_write(mut self: Pin<&mut Self>, now: Instant, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
-        let mut this = self.as_mut().project();
-        for via in [Transport::WebSocket, Transport::Polling] {
-            let Some(mut link) = pick(this.polling.as_mut(), this.websocket.as_mut(), via) else { continue };
+        let this = self.as_mut().project();
+        for slot in [this.trial, this.current].into_iter().flatten() {
+            let via = slot.via;
             while let Some(packet) = this.engine.next_transmit(via) {
-                if !has_room(&link, packet) {
+                if !slot.link.has_room(packet) {
                     break; // it goes after the next flush
                 }
-                let sent = match link.poll_ready_unpin(cx) {
+                let sent = match slot.link.poll_ready_unpin(cx) {
                     Poll::Pending => break,
                     Poll::Ready(Ok(())) => this.engine.poll_transmit(via, now).map_or(Ok(()), |packet| {
                         trace!(%via, packet = packet.kind(), bytes = packet.data_len(), "sent");
-                        link.start_send_unpin(packet)
+                        slot.link.start_send_unpin(packet)
                     }),
                     Poll::Ready(Err(error)) => Err(error),
                 };
                 match sent {
-                    Ok(()) => this.unflushed.set(via, true),
-                    Err(error) => fail(this.engine, error, via),
+                    Ok(()) => slot.unflushed = true,
+                    Err(error) => fail(this.engine, error, via, now),
                 }
                 moved = true;
             }
         }
         moved |= self.as_mut().drive_flush(now, cx);
-        let mut this = self.project();
+        let this = self.project();
         if this.engine.wants_close() {
-            let via = this.engine.transport();
-            match pick(this.polling.as_mut(), this.websocket.as_mut(), via).map(|mut link| link.poll_close_unpin(cx)) {
+            match this.current.as_mut().map(|slot| slot.link.poll_close_unpin(cx)) {
                 Some(Poll::Pending) => return moved,
-                Some(Poll::Ready(Err(error))) => fail(this.engine, error, via),
+                Some(Poll::Ready(Err(error))) => fail(this.engine, error, this.engine.transport(), now),
                 Some(Poll::Ready(Ok(()))) | None => this.engine.handle_closed(),
             }
             moved = true;
@@ -115,26 +108,21 @@ impl<P: Link, W: Link> Upgrading<P, W> {
 
     /// Has the transports finish what they were handed.
     fn drive_flush(self: Pin<&mut Self>, now: Instant, cx: &mut Context<'_>) -> bool {
-        let mut this = self.project();
+        let this = self.project();
         let mut moved = false;
-        for via in [Transport::Polling, Transport::WebSocket] {
-            let Some(mut link) = pick(this.polling.as_mut(), this.websocket.as_mut(), via) else { continue };
-            if !this.unflushed.get(via) {
-                continue;
-            }
-            let flushed = link.poll_flush_unpin(cx);
-            if via == this.engine.transport() {
-                let written = written(&link);
-                if std::mem::replace(this.written, written) != written {
-                    this.engine.handle_progress(now);
-                }
+        for slot in [this.current, this.trial].into_iter().flatten().filter(|slot| slot.unflushed) {
+            let flushed = slot.link.poll_flush_unpin(cx);
+            let written = slot.link.written();
+            let progressed = std::mem::replace(&mut slot.written, written) != written;
+            if progressed && slot.via == this.engine.transport() {
+                this.engine.handle_progress(now);
             }
             if let Poll::Ready(flushed) = flushed {
-                this.unflushed.set(via, false);
+                slot.unflushed = false;
                 match flushed {
-                    Ok(()) if via == this.engine.transport() => this.engine.handle_flushed(),
+                    Ok(()) if slot.via == this.engine.transport() => this.engine.handle_flushed(),
                     Ok(()) => {}
-                    Err(error) => fail(this.engine, error, via),
+                    Err(error) => fail(this.engine, error, slot.via, now),
                 }
                 moved = true;
             }
@@ -144,72 +132,59 @@ impl<P: Link, W: Link> Upgrading<P, W> {
 
     /// Opens, changes and drops transports as the engine has decided.
     fn drive_switch(self: Pin<&mut Self>, now: Instant) -> bool {
-        let mut this = self.project();
+        let this = self.project();
         if this.span.is_none() {
             if let Some(handshake) = this.engine.handshake() {
                 *this.span = debug_span!("engineio", sid = handshake.sid);
                 debug!(parent: &*this.span, protocol = ?handshake.protocol, "opened");
             }
         }
-        match (this.engine.state(), this.engine.transport()) {
-            (State::Closed, _) => {
-                this.polling.set(None);
-                this.websocket.set(None);
-                *this.opener = None;
+        let via = this.engine.transport();
+        match this.engine.state() {
+            State::Closed => {
+                (*this.current, *this.trial, *this.opener) = (None, None, None);
+                return false;
             }
-            (State::Opening, Transport::Polling) if this.polling.is_none() => {
-                this.websocket.set(None);
-                this.polling.set(this.opener.as_mut().map(|opener| opener.polling()));
+            State::Opening if this.current.as_ref().is_none_or(|slot| slot.via != via) => {
+                *this.current = this.opener.as_mut().map(|opener| Slot::new(via, opener.open(via, None)));
                 this.engine.handle_start(now);
                 return true;
             }
-            (State::Opening, Transport::WebSocket) if this.websocket.is_none() => {
-                this.polling.set(None);
-                this.websocket.set(this.opener.as_mut().map(|opener| opener.websocket()));
-                this.engine.handle_start(now);
-                return true;
-            }
-            (State::Closing, _) if this.polling.is_none() && this.websocket.is_none() => {
+            State::Closing if this.current.is_none() => {
                 this.engine.handle_closed(); // it was never begun
                 return true;
             }
-            (_, Transport::Polling) if this.engine.wants_trial() && this.websocket.is_none() => {
-                debug!("upgrading");
-                let opener = this.opener.as_mut().zip(this.engine.handshake());
-                this.websocket.set(opener.map(|(opener, handshake)| opener.trial(handshake)));
-                return true;
-            }
-            (_, Transport::Polling) if this.engine.wants_silence() => {
-                let silent = this.polling.as_ref().as_pin_ref().is_none_or(|polling| polling.is_silent());
-                if silent && !this.unflushed.get(Transport::Polling) {
-                    debug!("upgraded");
-                    this.engine.handle_silence();
-                    this.polling.set(None);
-                    return true;
-                }
-            }
-            (_, Transport::Polling) if !this.engine.wants_trial() => {
-                this.websocket.set(None);
-                this.unflushed.set(Transport::WebSocket, false);
-            }
             _ => {}
+        }
+        let wanted = this.engine.trial();
+        if this.trial.as_ref().map(|slot| slot.via) != wanted {
+            let opener = wanted.zip(this.opener.as_mut()).zip(this.engine.handshake());
+            *this.trial = opener.map(|((via, opener), handshake)| {
+                debug!(%via, "upgrading");
+                Slot::new(via, opener.open(via, Some(handshake)))
+            });
+            return true;
+        }
+        if this.engine.wants_silence()
+            && this.current.as_ref().is_none_or(|slot| slot.link.is_silent() && !slot.unflushed)
+        {
+            debug!("upgraded");
+            this.engine.handle_silence();
+            *this.current = this.trial.take();
+            return true;
         }
         false
     }
 }
 
 /// Reads from one transport until it has nothing more, or enough for a turn.
-fn read<L: Link>(
-    engine: &mut Engine,
-    mut link: Pin<&mut L>,
-    via: Transport,
-    now: Instant,
-    cx: &mut Context<'_>,
-) -> bool {
+fn read<L: Link + Unpin>(engine: &mut Engine, slot: &mut Slot<L>, now: Instant, cx: &mut Context<'_>) -> bool {
+    let via = slot.via;
+    let mut link = Pin::new(&mut slot.link);
     let mut moved = false;
     for _ in 0..PACKETS {
         let on_trial = via != engine.transport(); // what comes there needs no room
-        if !(engine.wants_read() || on_trial && engine.wants_trial()) {
+        if !(engine.wants_read() || on_trial && engine.trial() == Some(via)) {
             break;
         }
         link.as_mut().set_paused(!engine.wants_poll());
@@ -221,12 +196,12 @@ fn read<L: Link>(
                 engine.handle_packet(packet, via, now);
             }
             Poll::Ready(Some(Err(error))) => {
-                fail(engine, error, via);
+                fail(engine, error, via, now);
                 return true;
             }
             Poll::Ready(None) => {
                 debug!(%via, "ended by the server");
-                engine.handle_end(via, link.close_frame());
+                engine.handle_end(via, link.close_frame(), now);
                 return true;
             }
         }
@@ -235,9 +210,9 @@ fn read<L: Link>(
     moved
 }
 
-fn fail(engine: &mut Engine, error: Error, via: Transport) {
+fn fail(engine: &mut Engine, error: Error, via: Transport, now: Instant) {
     debug!(%via, error = &error as &dyn std::error::Error, "failed");
-    engine.handle_error(error, via);
+    engine.handle_error(error, via, now);
 }
 
 /// How many rounds of I/O one poll may take.

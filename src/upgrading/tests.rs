@@ -146,27 +146,19 @@ struct Made {
     websocket: Scripted,
 }
 
-impl Open<Scripted, Scripted> for Made {
-    fn polling(&mut self) -> Scripted {
-        self.polling.clone()
-    }
-
-    fn websocket(&mut self) -> Scripted {
-        self.websocket.clone()
-    }
-
-    fn trial(&mut self, _: &Handshake) -> Scripted {
-        self.websocket.clone()
+impl Open<Scripted> for Made {
+    fn open(&mut self, transport: Transport, _: Option<&Handshake>) -> Scripted {
+        if transport == Transport::Polling { self.polling.clone() } else { self.websocket.clone() }
     }
 }
 
-fn opener(polling: &Scripted, websocket: &Scripted) -> Opener<Scripted, Scripted> {
+fn opener(polling: &Scripted, websocket: &Scripted) -> Opener<Scripted> {
     Box::new(Made { polling: polling.clone(), websocket: websocket.clone() })
 }
 
 /// A session over two scripts.
 struct Session {
-    socket: task::Spawn<Pin<Box<Upgrading<Scripted, Scripted>>>>,
+    socket: task::Spawn<Pin<Box<Upgrading<Scripted>>>>,
     polling: Scripted,
     websocket: Scripted,
     events: Vec<String>,

@@ -16,9 +16,7 @@ use crate::{
     CloseFrame, Error, Event, Handshake, Packet, Protocol, Transport,
     codec::Codec,
     engine::Settings,
-    http::Collected,
     link::{Link, Open},
-    polling::LongPolling,
     upgrading::Upgrading,
 };
 
@@ -132,17 +130,9 @@ async fn a_protocol_that_comes_out_late_changes_the_framing() {
 /// Opens the one WebSocket that the test has made.
 struct Made(Option<WebSocket<DuplexStream>>);
 
-impl Open<LongPolling<Collected>, WebSocket<DuplexStream>> for Made {
-    fn polling(&mut self) -> LongPolling<Collected> {
-        unreachable!("the session has a WebSocket alone")
-    }
-
-    fn websocket(&mut self) -> WebSocket<DuplexStream> {
+impl Open<WebSocket<DuplexStream>> for Made {
+    fn open(&mut self, _: Transport, _: Option<&Handshake>) -> WebSocket<DuplexStream> {
         self.0.take().expect("it is opened once")
-    }
-
-    fn trial(&mut self, _: &Handshake) -> WebSocket<DuplexStream> {
-        unreachable!("the session has a WebSocket alone")
     }
 }
 

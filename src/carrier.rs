@@ -1,0 +1,89 @@
+//! Any transport, as one link.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use futures::{Sink, Stream};
+
+use crate::{
+    CloseFrame, Error, Packet, Protocol,
+    http::Collected,
+    link::Link,
+    polling::LongPolling,
+    websocket::{Io, WebSocket},
+};
+
+/// A transport, of whichever kind. Packets go through it without a box of their own.
+pub(crate) enum Carrier {
+    Polling(Pin<Box<LongPolling<Collected>>>),
+    WebSocket(Pin<Box<WebSocket<Io>>>),
+}
+
+macro_rules! forward {
+    ($carrier:expr, $link:ident => $call:expr) => {
+        match $carrier {
+            Carrier::Polling($link) => $call,
+            Carrier::WebSocket($link) => $call,
+        }
+    };
+}
+
+impl Stream for Carrier {
+    type Item = Result<Packet, Error>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        forward!(self.get_mut(), link => link.as_mut().poll_next(cx))
+    }
+}
+
+impl Sink<Packet> for Carrier {
+    type Error = Error;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        forward!(self.get_mut(), link => link.as_mut().poll_ready(cx))
+    }
+
+    fn start_send(self: Pin<&mut Self>, packet: Packet) -> Result<(), Error> {
+        forward!(self.get_mut(), link => link.as_mut().start_send(packet))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        forward!(self.get_mut(), link => link.as_mut().poll_flush(cx))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        forward!(self.get_mut(), link => link.as_mut().poll_close(cx))
+    }
+}
+
+impl Link for Carrier {
+    fn has_room(&self, packet: &Packet) -> bool {
+        forward!(self, link => link.has_room(packet))
+    }
+
+    fn set_paused(self: Pin<&mut Self>, paused: bool) {
+        forward!(self.get_mut(), link => link.as_mut().set_paused(paused));
+    }
+
+    fn is_silent(&self) -> bool {
+        forward!(self, link => link.is_silent())
+    }
+
+    fn take_polls(self: Pin<&mut Self>) -> (u32, u32) {
+        forward!(self.get_mut(), link => link.as_mut().take_polls())
+    }
+
+    fn set_protocol(self: Pin<&mut Self>, protocol: Protocol) {
+        forward!(self.get_mut(), link => link.as_mut().set_protocol(protocol));
+    }
+
+    fn written(&self) -> u64 {
+        forward!(self, link => link.written())
+    }
+
+    fn close_frame(&self) -> Option<CloseFrame> {
+        forward!(self, link => link.close_frame())
+    }
+}

@@ -1,0 +1,15 @@
+use crate::Transport;
+
+/// A transport of the session, by its name, and how far it is with what it was handed.
+pub(super) struct Slot<L> {
+    pub(super) via: Transport,
+    pub(super) link: L,
+    pub(super) unflushed: bool,
+    pub(super) written: u64, // bytes, when that was last asked
+}
+
+impl<L> Slot<L> {
+    pub(super) fn new(via: Transport, link: L) -> Self {
+        Self { via, link, unflushed: false, written: 0 }
+    }
+}
