@@ -23,6 +23,12 @@ pub enum Error {
     /// No transport is left to try.
     #[error("no transports available")]
     NoTransports,
+    /// A transport stands in the client's list, or was added to it, twice.
+    #[error("the transport {0} is there twice")]
+    DuplicateTransport(Transport),
+    /// A transport of the user's own stands in the client's list, and was not added to it.
+    #[error("there is no transport of one's own called {0}")]
+    UnknownTransport(Transport),
     /// The connection broke, or was never made.
     #[error("the {transport} transport failed {stage}")]
     Transport {

@@ -9,6 +9,7 @@
 //! * Layers, connectors and whole HTTP clients of one's own go below: [`ClientBuilder::layer`],
 //!   [`connector`](ClientBuilder::connector), [`http_service`](ClientBuilder::http_service). They see every request,
 //!   the WebSocket's too.
+//! * Transports of one's own go beside ours: [`CustomTransport`].
 //! * [`Tls`] says whom `https` connections trust, and who we are.
 //! * [`Close`] tells why a session has ended, and gives back what was not sent.
 //!
@@ -52,6 +53,7 @@ mod carrier;
 mod client;
 mod close;
 pub mod codec;
+mod custom;
 mod endpoint;
 mod engine;
 mod error;
@@ -59,6 +61,7 @@ mod event;
 mod handshake;
 mod http;
 mod link;
+mod memory;
 mod packet;
 mod polling;
 mod socket;
@@ -72,6 +75,7 @@ mod websocket;
 pub use self::http::{HttpService, RequestBody, ResponseBody, Tls, TlsBuilder, TlsError, TlsRoots, TlsVersion};
 pub use client::{Client, ClientBuilder, Connect, connect};
 pub use close::{Close, CloseFrame, CloseReason};
+pub use custom::{CustomTransport, TransportRequest};
 pub use engine::State;
 pub use engineio_layers as layers;
 pub use error::{BoxError, Error, ServerCode, Stage};

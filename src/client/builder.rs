@@ -7,8 +7,9 @@ use tower::{Layer, Service};
 
 use super::{Client, options::Options};
 use crate::{
-    BoxError, Error, EventSet, Protocol, Transport,
+    BoxError, CustomTransport, Error, EventSet, Protocol, Transport,
     http::{self as stack, Connect, Connections, HttpService, RequestBody, Tls},
+    memory::Memory,
 };
 
 /// Settings of a [`Client`] to be.
@@ -91,9 +92,16 @@ impl ClientBuilder {
 
 /// Transports and the protocol.
 impl ClientBuilder {
-    /// Sets the transports. The first opens the session; polling upgrades to WebSocket if that is among them.
+    /// Sets the transports. The first opens the session; if that is polling, it moves to the first of the others that
+    /// the server offers and that works. By default these are polling and WebSocket.
     pub fn transports(mut self, transports: impl IntoIterator<Item = Transport>) -> Self {
         self.options.engine.transports = transports.into_iter().collect();
+        self
+    }
+
+    /// Adds a transport of one's own, to be put in its place by [`transports`](Self::transports).
+    pub fn custom_transport(mut self, transport: CustomTransport) -> Self {
+        self.options.customs.push(transport);
         self
     }
 
@@ -104,16 +112,24 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets whether a session begins with the WebSocket where the last one of this client, or of a clone, has got to it;
-    /// `false` by default. A WebSocket that fails is forgotten.
+    /// Sets whether a session begins with the transport that the last one of this client, or of a clone, has moved to;
+    /// `false` by default. One that fails is forgotten.
     pub fn remember_upgrade(mut self, remember: bool) -> Self {
         self.options.remember_upgrade = remember;
         self
     }
 
-    /// Sets whether a session may move from polling to WebSocket; `true` by default.
+    /// Sets whether a session may move from polling to another transport; `true` by default.
     pub fn upgrade(mut self, upgrade: bool) -> Self {
         self.options.engine.upgrade = upgrade;
+        self
+    }
+
+    /// Sets whether a session stays on polling rather than to move to a transport that [carries no
+    /// binary](CustomTransport::carries_binary); `false` by default. Where base64 is forced, no transport does, and all
+    /// are the same.
+    pub fn only_binary_upgrades(mut self, only: bool) -> Self {
+        self.options.only_binary_upgrades = only;
         self
     }
 
@@ -178,13 +194,13 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how long the move to a WebSocket may take until it counts as failed; 10 s by default.
+    /// Sets how long the move to another transport may take until it counts as failed; 10 s by default.
     pub fn probe_timeout(mut self, timeout: Duration) -> Self {
         self.options.engine.probe_timeout = bounded(timeout);
         self
     }
 
-    /// Sets how long a POST may take, or a WebSocket make no progress with what is to be written; 20 s by default.
+    /// Sets how long a POST may take, or another transport make no progress with what is to be written; 20 s by default.
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
         self.options.engine.write_timeout = bounded(timeout);
         self
@@ -279,18 +295,18 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::NoTransports`] if the list of transports is empty.
+    /// [`Error::NoTransports`] if the list of transports is empty, [`Error::DuplicateTransport`] if one is in it twice,
+    /// [`Error::UnknownTransport`] if a [custom](Transport::Custom) one was not added.
     pub fn build(self) -> Result<Client, Error> {
         let mut options = self.options;
         let engine = &mut options.engine;
-        if engine.transports.is_empty() {
-            return Err(Error::NoTransports);
-        }
         engine.jsonp = options.force_jsonp;
         engine.base64 |= engine.jsonp;
+        options.check_transports()?;
+        options.engine.unfit = options.unfit();
         let http = self.http.unwrap_or_else(|| self.connections.client());
         let http = self.layers.into_iter().fold(http, |http, layer| layer(http));
-        Ok(Client { options: Arc::new(options), http, jsonp_index: Arc::default(), upgraded: Arc::default() })
+        Ok(Client { options: Arc::new(options), http, jsonp_index: Arc::default(), memory: Memory::default() })
     }
 }
 

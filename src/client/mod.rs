@@ -7,10 +7,7 @@ mod stack;
 
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU32},
     task::{Context, Poll},
 };
 
@@ -19,7 +16,7 @@ use tower::Service;
 
 pub use self::{builder::ClientBuilder, connect::Connect};
 use self::{options::Options, stack::Stack};
-use crate::{Error, Socket, Transport, endpoint::Endpoint, http::HttpService, upgrading::Upgrading};
+use crate::{Error, Socket, endpoint::Endpoint, http::HttpService, memory::Memory, upgrading::Upgrading};
 
 /// Opens sessions, all with the same settings and over the same HTTP service.
 ///
@@ -43,7 +40,7 @@ pub struct Client {
     options: Arc<Options>,
     http: HttpService,
     jsonp_index: Arc<AtomicU32>, // JSONP's `j` counts the sessions
-    upgraded: Arc<AtomicBool>,   // whether the last session got to a WebSocket
+    memory: Memory,
 }
 
 impl Client {
@@ -89,11 +86,11 @@ impl Client {
             jsonp_index: Arc::clone(&self.jsonp_index),
         };
         let mut settings = options.engine.clone();
-        let upgraded = options.remember_upgrade.then(|| Arc::clone(&self.upgraded));
-        if upgraded.as_ref().is_some_and(|upgraded| upgraded.load(Ordering::Relaxed)) {
-            settings.transports.sort_by_key(|&transport| transport != Transport::WebSocket);
+        let memory = options.remember_upgrade.then(|| self.memory.clone());
+        if let Some(last) = memory.as_ref().and_then(Memory::recall) {
+            settings.transports.sort_by_key(|&transport| transport != last);
         }
-        Ok(Socket::new(Upgrading::new(settings, Box::new(stack)), upgraded))
+        Ok(Socket::new(Upgrading::new(settings, Box::new(stack)), memory))
     }
 }
 

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
 
-use crate::engine::Settings;
+use crate::{CustomTransport, Error, Transport, engine::Settings};
 
 /// What a client was told of its requests and transports, and for the core of its sessions.
 #[derive(Clone)]
@@ -19,7 +19,37 @@ pub(super) struct Options {
     pub(super) timestamps: Timestamps,
     pub(super) subprotocols: Vec<HeaderValue>,
     pub(super) request_timeout: Option<Duration>,
+    pub(super) customs: Vec<CustomTransport>,
+    pub(super) only_binary_upgrades: bool,
     pub(super) engine: Settings,
+}
+
+impl Options {
+    /// Checks that every transport of the list is there once, and that those of the user's are there at all.
+    pub(super) fn check_transports(&self) -> Result<(), Error> {
+        let transports = &self.engine.transports;
+        let customs: Vec<Transport> = self.customs.iter().map(CustomTransport::transport).collect();
+        if transports.is_empty() {
+            return Err(Error::NoTransports);
+        }
+        for list in [transports, &customs] {
+            if let Some((_, &twice)) = list.iter().enumerate().find(|&(at, transport)| list[..at].contains(transport)) {
+                return Err(Error::DuplicateTransport(twice));
+            }
+        }
+        let is_unknown = |&transport: &_| matches!(transport, Transport::Custom(_)) && !customs.contains(&transport);
+        match transports.iter().copied().find(is_unknown) {
+            Some(unknown) => Err(Error::UnknownTransport(unknown)),
+            None => Ok(()),
+        }
+    }
+
+    /// What a session that polls does not move to.
+    pub(super) fn unfit(&self) -> Vec<Transport> {
+        let loses_binary = |custom: &&CustomTransport| custom.is_text_only() && !self.engine.base64;
+        let customs = self.customs.iter().filter(|_| self.only_binary_upgrades).filter(loses_binary);
+        customs.map(CustomTransport::transport).collect()
+    }
 }
 
 /// Which requests get a cache-busting parameter, and its name.
@@ -45,6 +75,8 @@ impl Default for Options {
             timestamps: Timestamps { polling: true, websocket: false, param: "t".to_owned() },
             subprotocols: Vec::new(),
             request_timeout: None,
+            customs: Vec::new(),
+            only_binary_upgrades: false,
             engine: Settings::default(),
         }
     }

@@ -6,12 +6,14 @@ use std::sync::{
 };
 
 use engineio_layers::{CollectLayer, ExtraHeadersLayer, JsonpLayer, RequestTimeoutLayer, TimestampLayer};
+use http::Method;
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
 use super::options::Options;
 use crate::{
-    Handshake, Transport,
+    Error, Handshake, Transport, TransportRequest,
     carrier::Carrier,
+    custom::Custom,
     endpoint::Endpoint,
     http::{Collected, HttpService},
     link::Open,
@@ -32,6 +34,7 @@ impl Open<Carrier> for Stack {
         match transport {
             Transport::Polling => Carrier::Polling(Box::pin(self.polling())),
             Transport::WebSocket => Carrier::WebSocket(Box::pin(self.websocket(session))),
+            Transport::Custom(_) => Carrier::Custom(Box::pin(self.custom(transport, session))),
         }
     }
 }
@@ -53,6 +56,35 @@ impl Stack {
         let settings = &self.options.engine;
         let patience = settings.handshake_timeout / 2;
         WebSocket::new(websocket::open_session(self.upgrade(), self.plain_polling(), settings.protocol, patience))
+    }
+
+    fn custom(&self, transport: Transport, session: Option<&Handshake>) -> Custom {
+        let custom = self.options.customs.iter().find(|custom| custom.transport() == transport);
+        let custom = custom.expect("every transport of the list was added");
+        Custom::open(custom.service(), self.transport_request(transport, session), transport)
+    }
+
+    fn transport_request(&self, transport: Transport, session: Option<&Handshake>) -> Result<TransportRequest, Error> {
+        let settings = &self.options.engine;
+        let protocol = session.map_or(settings.protocol, |handshake| handshake.protocol);
+        let sid = session.map(|handshake| handshake.sid.as_str());
+        let request = self.endpoint.request(Method::GET, transport, protocol, sid, settings.base64)?;
+        let (head, ()) = request.body(()).map_err(Error::invalid_request)?.into_parts();
+        let mut headers = head.headers;
+        #[cfg(feature = "cookies")]
+        if let Some(cookies) = self.options.cookies.as_ref().and_then(|jar| jar.cookies_for(&head.uri)) {
+            headers.insert(http::header::COOKIE, cookies);
+        }
+        headers.extend(self.options.extra_headers.clone()); // replaces what there is of the same names
+        Ok(TransportRequest {
+            transport,
+            uri: head.uri,
+            headers,
+            session: session.cloned(),
+            protocol,
+            base64: settings.base64,
+            max_message_size: settings.max_message_size,
+        })
     }
 
     fn plain_polling(&self) -> Polling<Collected> {

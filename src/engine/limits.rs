@@ -15,7 +15,7 @@ pub(super) fn check(packet: &Packet, handshake: &Handshake, via: Transport, sett
     }
     let size = match via {
         Transport::Polling => PayloadSize::default().with(packet, codec).bytes(codec),
-        Transport::WebSocket => codec.frame_len(packet),
+        Transport::WebSocket | Transport::Custom(_) => codec.frame_len(packet),
     };
     match handshake.max_payload {
         Some(max) if max < size && !settings.allow_oversized => Err(Error::PacketTooLarge { size, max }),

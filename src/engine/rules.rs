@@ -31,10 +31,10 @@ impl Engine {
     /// The transports to move to, the first as soon as it can be. Only polling can fall silent without losing what is
     /// on its way.
     fn candidates(&self, handshake: &Handshake) -> VecDeque<Transport> {
-        let Settings { upgrade, transports, .. } = &self.settings;
+        let Settings { upgrade, transports, unfit, .. } = &self.settings;
         let moves = *upgrade && self.current == Transport::Polling;
         let others = transports.iter().copied().filter(|&other| moves && other != self.current);
-        others.filter(|&other| handshake.offers(other)).collect()
+        others.filter(|&other| handshake.offers(other) && !unfit.contains(&other)).collect()
     }
 
     fn begin_trial(&mut self, trial: Option<Trial>) {

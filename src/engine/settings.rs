@@ -8,6 +8,7 @@ pub(crate) struct Settings {
     pub(crate) transports: Vec<Transport>, // the first opens the session
     pub(crate) try_all_transports: bool,
     pub(crate) upgrade: bool, // from polling to the first of the others that the server offers and that works
+    pub(crate) unfit: Vec<Transport>, // those not to move to
     pub(crate) protocol: Protocol,
     pub(crate) base64: bool,
     pub(crate) jsonp: bool,
@@ -29,6 +30,7 @@ impl Default for Settings {
             transports: vec![Transport::Polling, Transport::WebSocket],
             try_all_transports: false,
             upgrade: true,
+            unfit: Vec::new(),
             protocol: Protocol::Auto,
             base64: false,
             jsonp: false,
