@@ -1,8 +1,8 @@
 //! What tasks may be handed, and what may be moved while it is polled.
 
 use crate::{
-    Client, ClientBuilder, Close, Connect, CustomTransport, Error, Event, Packet, Receiver, Sender, Socket, Text, Tls,
-    TlsBuilder, TlsError, TransportRequest,
+    Attempt, Client, ClientBuilder, Close, Connect, CustomTransport, Error, Event, Packet, Receiver, Sender, Socket,
+    Text, Tls, TlsBuilder, TlsError, TransportRequest,
 };
 
 fn send<T: Send + 'static>() {}
@@ -26,6 +26,8 @@ fn public_types_go_where_they_are_needed() {
     sync::<Client>();
     clone::<Client>();
     send::<ClientBuilder>();
+    send::<Attempt>();
+    sync::<Attempt>();
     send::<CustomTransport>();
     sync::<CustomTransport>();
     clone::<CustomTransport>();

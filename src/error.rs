@@ -20,6 +20,9 @@ pub enum Error {
     /// The URL can't be connected to, or a setting can't be part of a request.
     #[error("the request cannot be made")]
     InvalidRequest(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// What prepares an attempt, the user's own, has failed.
+    #[error("the attempt could not be prepared")]
+    Prepare(#[source] Arc<dyn std::error::Error + Send + Sync>),
     /// No transport is left to try.
     #[error("no transports available")]
     NoTransports,
@@ -174,6 +177,10 @@ impl Error {
         Error::InvalidRequest(Arc::from(source.into()))
     }
 
+    pub(crate) fn prepare(source: BoxError) -> Self {
+        Error::Prepare(Arc::from(source))
+    }
+
     pub(crate) fn decode(transport: Transport, source: DecodeError) -> Self {
         Error::Decode { transport, source: Arc::new(source) }
     }
@@ -183,6 +190,8 @@ impl Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {
+    /// Preparing the attempt, before the first request.
+    Preparing,
     /// Opening the session: connecting, and the handshake.
     Opening,
     /// Trying whether the session can move to it.
@@ -198,6 +207,7 @@ pub enum Stage {
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Stage::Preparing => "while preparing",
             Stage::Opening => "while opening",
             Stage::Upgrading => "while upgrading",
             Stage::Reading => "while reading",

@@ -73,7 +73,7 @@ mod wakers;
 mod websocket;
 
 pub use self::http::{HttpService, RequestBody, ResponseBody, Tls, TlsBuilder, TlsError, TlsRoots, TlsVersion};
-pub use client::{Client, ClientBuilder, Connect, connect};
+pub use client::{Attempt, Client, ClientBuilder, Connect, connect};
 pub use close::{Close, CloseFrame, CloseReason};
 pub use custom::{CustomTransport, TransportRequest};
 pub use engine::State;

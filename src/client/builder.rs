@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Body;
 use tower::{Layer, Service};
 
-use super::{Client, options::Options};
+use super::{Attempt, Client, options::Options};
 use crate::{
     BoxError, CustomTransport, Error, EventSet, Protocol, Transport,
     http::{self as stack, Connect, Connections, HttpService, RequestBody, Tls},
@@ -46,11 +46,48 @@ impl ClientBuilder {
 
     /// Sets headers of every request, polls and upgrades alike. They override what the client would say itself.
     ///
-    /// For values that change, a token say, add [`ExtraHeadersLayer::from_fn`] as a [`layer`](Self::layer).
+    /// For values that change, a token say, there is [`prepare`](Self::prepare), once per session, and
+    /// [`ExtraHeadersLayer::from_fn`] as a [`layer`](Self::layer), for each request.
     ///
     /// [`ExtraHeadersLayer::from_fn`]: engineio_layers::ExtraHeadersLayer::from_fn
     pub fn extra_headers(mut self, headers: HeaderMap) -> Self {
         self.options.extra_headers = headers;
+        self
+    }
+
+    /// Has each attempt to open a session prepared by `prepare`, before its first request: where credentials are fetched
+    /// or renewed, or the URL is looked up. What comes back holds for all requests of that session. It stands before
+    /// [`extra_headers`](Self::extra_headers) and [`query`](Self::query), which it gets and may change.
+    ///
+    /// An error is [`Error::Prepare`]. The handshake timeout counts from the beginning of this; when the attempt is given
+    /// up, the future is dropped. For headers that change from request to request within a session, add
+    /// [`ExtraHeadersLayer::from_fn`] as a [`layer`](Self::layer).
+    ///
+    /// [`ExtraHeadersLayer::from_fn`]: engineio_layers::ExtraHeadersLayer::from_fn
+    ///
+    /// ```
+    /// use engineio_client::{BoxError, Client};
+    /// use http::header::AUTHORIZATION;
+    ///
+    /// async fn token() -> Result<String, BoxError> {
+    ///     Ok("fresh".to_owned()) // from wherever it is
+    /// }
+    ///
+    /// let client = Client::builder()
+    ///     .prepare(|mut attempt| async move {
+    ///         attempt.headers.insert(AUTHORIZATION, format!("Bearer {}", token().await?).parse()?);
+    ///         Ok(attempt)
+    ///     })
+    ///     .build()?;
+    /// # let _ = client;
+    /// # Ok::<_, engineio_client::Error>(())
+    /// ```
+    pub fn prepare<F, R>(mut self, prepare: F) -> Self
+    where
+        F: Fn(Attempt) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Attempt, BoxError>> + Send + 'static,
+    {
+        self.options.prepare = Some(Arc::new(move |attempt| Box::pin(prepare(attempt))));
         self
     }
 

@@ -1,5 +1,6 @@
 //! How sessions are opened.
 
+mod attempt;
 mod builder;
 mod connect;
 mod options;
@@ -14,9 +15,16 @@ use std::{
 use http::Uri;
 use tower::Service;
 
-pub use self::{builder::ClientBuilder, connect::Connect};
-use self::{options::Options, stack::Stack};
-use crate::{Error, Socket, endpoint::Endpoint, http::HttpService, memory::Memory, upgrading::Upgrading};
+pub use self::{attempt::Attempt, builder::ClientBuilder, connect::Connect};
+use self::{attempt::Prepared, options::Options, stack::Stack};
+use crate::{
+    Error, Socket,
+    carrier::Carrier,
+    endpoint::Endpoint,
+    http::HttpService,
+    memory::Memory,
+    upgrading::{Opener, Upgrading},
+};
 
 /// Opens sessions, all with the same settings and over the same HTTP service.
 ///
@@ -63,7 +71,7 @@ impl Client {
     ///
     /// Dropping the future gives the attempt up. If the server had begun a session it goes away with its ping timeout.
     pub fn connect(&self, uri: Uri) -> Connect {
-        Connect::new(self.try_open(&uri))
+        Connect::new(self.try_open(uri))
     }
 
     /// Begins to open a session: what is sent is buffered until it is open, and a failure comes as
@@ -73,24 +81,37 @@ impl Client {
     ///
     /// Outside of a Tokio runtime with its timer enabled.
     pub fn open(&self, uri: Uri) -> Socket {
-        self.try_open(&uri).unwrap_or_else(Socket::failed)
+        self.try_open(uri).unwrap_or_else(Socket::failed)
     }
 
-    fn try_open(&self, uri: &Uri) -> Result<Socket, Error> {
+    fn try_open(&self, uri: Uri) -> Result<Socket, Error> {
         let options = &*self.options;
-        let endpoint = Endpoint::new(uri, options.path.as_deref(), options.trailing_slash, &options.query)?;
-        let stack = Stack {
-            options: Arc::clone(&self.options),
-            endpoint: Arc::new(endpoint),
-            http: self.http.clone(),
-            jsonp_index: Arc::clone(&self.jsonp_index),
+        let attempt = Attempt { uri, query: options.query.clone(), headers: options.extra_headers.clone() };
+        let opener: Opener<Carrier> = match options.prepare.clone() {
+            None => Box::new(self.stack(attempt)?),
+            Some(prepare) => {
+                let client = self.clone();
+                Box::new(Prepared::new(async move { client.stack(prepare(attempt).await.map_err(Error::prepare)?) }))
+            }
         };
         let mut settings = options.engine.clone();
         let memory = options.remember_upgrade.then(|| self.memory.clone());
         if let Some(last) = memory.as_ref().and_then(Memory::recall) {
             settings.transports.sort_by_key(|&transport| transport != last);
         }
-        Ok(Socket::new(Upgrading::new(settings, Box::new(stack)), memory))
+        Ok(Socket::new(Upgrading::new(settings, opener), memory))
+    }
+
+    fn stack(&self, attempt: Attempt) -> Result<Stack, Error> {
+        let Attempt { uri, query, headers } = attempt;
+        let endpoint = Endpoint::new(&uri, self.options.path.as_deref(), self.options.trailing_slash, &query)?;
+        Ok(Stack {
+            options: Arc::clone(&self.options),
+            endpoint: Arc::new(endpoint),
+            headers,
+            http: self.http.clone(),
+            jsonp_index: Arc::clone(&self.jsonp_index),
+        })
     }
 }
 

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
 
+use super::attempt::Prepare;
 use crate::{CustomTransport, Error, Transport, engine::Settings};
 
 /// What a client was told of its requests and transports, and for the core of its sessions.
@@ -19,6 +20,7 @@ pub(super) struct Options {
     pub(super) timestamps: Timestamps,
     pub(super) subprotocols: Vec<HeaderValue>,
     pub(super) request_timeout: Option<Duration>,
+    pub(super) prepare: Option<Prepare>,
     pub(super) customs: Vec<CustomTransport>,
     pub(super) only_binary_upgrades: bool,
     pub(super) engine: Settings,
@@ -75,6 +77,7 @@ impl Default for Options {
             timestamps: Timestamps { polling: true, websocket: false, param: "t".to_owned() },
             subprotocols: Vec::new(),
             request_timeout: None,
+            prepare: None,
             customs: Vec::new(),
             only_binary_upgrades: false,
             engine: Settings::default(),

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use engineio_layers::{CollectLayer, ExtraHeadersLayer, JsonpLayer, RequestTimeoutLayer, TimestampLayer};
-use http::Method;
+use http::{HeaderMap, Method};
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
 use super::options::Options;
@@ -25,6 +25,7 @@ use crate::{
 pub(super) struct Stack {
     pub(super) options: Arc<Options>,
     pub(super) endpoint: Arc<Endpoint>,
+    pub(super) headers: HeaderMap, // the user's own
     pub(super) http: HttpService,
     pub(super) jsonp_index: Arc<AtomicU32>, // JSONP's `j` counts the sessions
 }
@@ -75,7 +76,7 @@ impl Stack {
         if let Some(cookies) = self.options.cookies.as_ref().and_then(|jar| jar.cookies_for(&head.uri)) {
             headers.insert(http::header::COOKIE, cookies);
         }
-        headers.extend(self.options.extra_headers.clone()); // replaces what there is of the same names
+        headers.extend(self.headers.clone()); // replaces what there is of the same names
         Ok(TransportRequest {
             transport,
             uri: head.uri,
@@ -113,7 +114,7 @@ impl Stack {
         let options = &self.options;
         let timestamp = timestamps.then(|| TimestampLayer::new().param(options.timestamps.param.clone()));
         let timeout = options.request_timeout.filter(|_| timeout).map(RequestTimeoutLayer::new);
-        let layers = ServiceBuilder::new().layer(ExtraHeadersLayer::new(options.extra_headers.clone()));
+        let layers = ServiceBuilder::new().layer(ExtraHeadersLayer::new(self.headers.clone()));
         #[cfg(feature = "cookies")]
         let layers = layers.option_layer(options.cookies.clone().map(engineio_layers::CookiesLayer::new));
         let service = layers

@@ -159,7 +159,7 @@ impl Engine {
     /// Goes on to the next transport of the list, and has the one that failed left alone from then on.
     fn try_next_transport(&mut self) -> bool {
         let transports = &mut self.settings.transports;
-        if !self.settings.try_all_transports || transports.len() < 2 {
+        if !self.settings.try_all_transports || transports.len() < 2 || self.preparing {
             return false;
         }
         transports.remove(0);

@@ -25,7 +25,7 @@ impl<L: Link + Unpin> Upgrading<L> {
             // When nothing moves, every part is pending and holds our waker. A failure is told to the engine, which
             // turns it into events.
             let now = now();
-            let switched = self.as_mut().drive_switch(now);
+            let switched = self.as_mut().drive_switch(now, cx);
             let read = self.as_mut().drive_read(now, cx);
             let flushed = self.as_mut().drive_flush(now, cx);
             let caught_up = !read && !flushed;
@@ -131,7 +131,7 @@ impl<L: Link + Unpin> Upgrading<L> {
     }
 
     /// Opens, changes and drops transports as the engine has decided.
-    fn drive_switch(self: Pin<&mut Self>, now: Instant) -> bool {
+    fn drive_switch(self: Pin<&mut Self>, now: Instant, cx: &mut Context<'_>) -> bool {
         let this = self.project();
         if this.span.is_none() {
             if let Some(handshake) = this.engine.handshake() {
@@ -146,8 +146,18 @@ impl<L: Link + Unpin> Upgrading<L> {
                 return false;
             }
             State::Opening if this.current.as_ref().is_none_or(|slot| slot.via != via) => {
-                *this.current = this.opener.as_mut().map(|opener| Slot::new(via, opener.open(via, None)));
-                this.engine.handle_start(now);
+                let Some(opener) = this.opener else { return false };
+                match opener.poll_ready(cx) {
+                    Poll::Pending => {
+                        this.engine.handle_preparing(now);
+                        return false;
+                    }
+                    Poll::Ready(Err(error)) => this.engine.refuse(error),
+                    Poll::Ready(Ok(())) => {
+                        *this.current = Some(Slot::new(via, opener.open(via, None)));
+                        this.engine.handle_start(now);
+                    }
+                }
                 return true;
             }
             State::Closing if this.current.is_none() => {
