@@ -26,8 +26,27 @@ pub struct Handshake {
 }
 
 impl Handshake {
-    /// Reads the JSON of an open packet and checks every field. The protocol is left open.
-    pub(crate) fn parse(json: &str) -> Result<Self, HandshakeError> {
+    /// Makes one that offers no upgrades and no limit; the fields are there to be set.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use engineio_client::{Handshake, Protocol};
+    ///
+    /// let (interval, timeout) = (Duration::from_secs(25), Duration::from_secs(20));
+    /// let mut handshake = Handshake::new("lv_VI97HAXpY6yYWAAAC", Protocol::V4, interval, timeout);
+    /// handshake.upgrades = vec!["websocket".to_owned()];
+    /// ```
+    pub fn new(sid: impl Into<String>, protocol: Protocol, ping_interval: Duration, ping_timeout: Duration) -> Self {
+        Self { sid: sid.into(), upgrades: Vec::new(), ping_interval, ping_timeout, max_payload: None, protocol }
+    }
+
+    /// Reads the JSON of an open packet and checks every field. The protocol is not in it, and left open.
+    ///
+    /// # Errors
+    ///
+    /// With what is wrong with it.
+    pub fn parse(json: &str) -> Result<Self, HandshakeError> {
         let json: Json = serde_json::from_str(json).map_err(HandshakeError::Json)?;
         let handshake = Self {
             ping_interval: Duration::from_millis(json.ping_interval),
@@ -62,7 +81,8 @@ impl Handshake {
         Ok(())
     }
 
-    pub(crate) fn to_json(&self) -> String {
+    /// Writes it as the JSON of an open packet.
+    pub fn to_json(&self) -> String {
         let json = Json {
             sid: self.sid.clone(),
             upgrades: self.upgrades.clone(),

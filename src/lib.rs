@@ -3,7 +3,8 @@
 //! Requests are composed with tower layers, packets with [`Stream`](futures::Stream) and [`Sink`](futures::Sink):
 //!
 //! * [`connect`] opens a session with the defaults; a [`Client`] is made by its [builder](ClientBuilder) for
-//!   everything else, and is a tower [`Service`](tower::Service) from URL to [`Socket`].
+//!   everything else, and is a tower [`Service`](tower::Service) from URL to [`Socket`]. [`Client::resume`] takes a
+//!   session over from elsewhere.
 //! * A [`Socket`] takes [`Packet`]s and gives [`Event`]s. It moves while it is polled; [`Socket::spawn`] gives it a task
 //!   and hands out a [`Sender`] and a [`Receiver`].
 //! * Layers, connectors and whole HTTP clients of one's own go below: [`ClientBuilder::layer`],

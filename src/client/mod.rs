@@ -18,7 +18,7 @@ use tower::Service;
 pub use self::{attempt::Attempt, builder::ClientBuilder, connect::Connect};
 use self::{attempt::Prepared, options::Options, stack::Stack};
 use crate::{
-    Error, Socket,
+    Error, Handshake, Socket,
     carrier::Carrier,
     endpoint::Endpoint,
     http::HttpService,
@@ -26,7 +26,7 @@ use crate::{
     upgrading::{Opener, Upgrading},
 };
 
-/// Opens sessions, all with the same settings and over the same HTTP service.
+/// Opens sessions, and takes them over, all with the same settings and over the same HTTP service.
 ///
 /// Cloning it is cheap. As a tower [`Service`] it makes a [`Socket`] from a [`Uri`], so that retries, timeouts and
 /// limits of tower's apply to it.
@@ -71,7 +71,7 @@ impl Client {
     ///
     /// Dropping the future gives the attempt up. If the server had begun a session it goes away with its ping timeout.
     pub fn connect(&self, uri: Uri) -> Connect {
-        Connect::new(self.try_open(uri))
+        Connect::new(self.try_open(uri, None))
     }
 
     /// Begins to open a session: what is sent is buffered until it is open, and a failure comes as
@@ -81,34 +81,59 @@ impl Client {
     ///
     /// Outside of a Tokio runtime with its timer enabled.
     pub fn open(&self, uri: Uri) -> Socket {
-        self.try_open(uri).unwrap_or_else(Socket::failed)
+        self.try_open(uri, None).unwrap_or_else(Socket::failed)
     }
 
-    fn try_open(&self, uri: Uri) -> Result<Socket, Error> {
+    /// Takes over a session that was opened elsewhere, by another HTTP client or process: by polling, from where it
+    /// moves on as usual. [`Event::Open`](crate::Event::Open) comes first as always, and heartbeats count from now.
+    ///
+    /// No GET of the session may be under way any more. The handshake has to say which [protocol](Handshake::protocol)
+    /// it is; [`Handshake::new`] or [`Handshake::parse`] make it. With protocol 3, a handshake that is thrown away shows
+    /// whether the server is an engine.io 1.
+    ///
+    /// A session that the server does not know ends with [`Error::Status`]. One can't be taken over where polling is not
+    /// the first of the client's transports, as no server hands a WebSocket on: that, and a handshake that can't be used,
+    /// is [`Error::InvalidRequest`]. These errors come as [`Event::Error`](crate::Event::Error), then
+    /// [`Event::Close`](crate::Event::Close).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a Tokio runtime with its timer enabled.
+    pub fn resume(&self, uri: Uri, handshake: Handshake) -> Socket {
+        self.try_open(uri, Some(handshake)).unwrap_or_else(Socket::failed)
+    }
+
+    fn try_open(&self, uri: Uri, resumed: Option<Handshake>) -> Result<Socket, Error> {
         let options = &*self.options;
-        let attempt = Attempt { uri, query: options.query.clone(), headers: options.extra_headers.clone() };
-        let opener: Opener<Carrier> = match options.prepare.clone() {
-            None => Box::new(self.stack(attempt)?),
-            Some(prepare) => {
-                let client = self.clone();
-                Box::new(Prepared::new(async move { client.stack(prepare(attempt).await.map_err(Error::prepare)?) }))
-            }
-        };
         let mut settings = options.engine.clone();
         let memory = options.remember_upgrade.then(|| self.memory.clone());
-        if let Some(last) = memory.as_ref().and_then(Memory::recall) {
+        if let Some(handshake) = &resumed {
+            options.check_resumed(handshake)?;
+            settings.try_all_transports = false; // another one would be another session
+        } else if let Some(last) = memory.as_ref().and_then(Memory::recall) {
             settings.transports.sort_by_key(|&transport| transport != last);
         }
+        let attempt = Attempt { uri, query: options.query.clone(), headers: options.extra_headers.clone() };
+        let opener: Opener<Carrier> = match options.prepare.clone() {
+            None => Box::new(self.stack(attempt, resumed)?),
+            Some(prepare) => {
+                let client = self.clone();
+                Box::new(Prepared::new(async move {
+                    client.stack(prepare(attempt).await.map_err(Error::prepare)?, resumed)
+                }))
+            }
+        };
         Ok(Socket::new(Upgrading::new(settings, opener), memory))
     }
 
-    fn stack(&self, attempt: Attempt) -> Result<Stack, Error> {
+    fn stack(&self, attempt: Attempt, resumed: Option<Handshake>) -> Result<Stack, Error> {
         let Attempt { uri, query, headers } = attempt;
         let endpoint = Endpoint::new(&uri, self.options.path.as_deref(), self.options.trailing_slash, &query)?;
         Ok(Stack {
             options: Arc::clone(&self.options),
             endpoint: Arc::new(endpoint),
             headers,
+            resumed,
             http: self.http.clone(),
             jsonp_index: Arc::clone(&self.jsonp_index),
         })

@@ -3,7 +3,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue};
 
 use super::attempt::Prepare;
-use crate::{CustomTransport, Error, Transport, engine::Settings};
+use crate::{CustomTransport, Error, Handshake, Protocol, Transport, engine::Settings};
 
 /// What a client was told of its requests and transports, and for the core of its sessions.
 #[derive(Clone)]
@@ -44,6 +44,21 @@ impl Options {
             Some(unknown) => Err(Error::UnknownTransport(unknown)),
             None => Ok(()),
         }
+    }
+
+    /// Checks that a session of this handshake can be taken over.
+    pub(super) fn check_resumed(&self, handshake: &Handshake) -> Result<(), Error> {
+        handshake.check().map_err(Error::invalid_request)?;
+        if handshake.protocol == Protocol::Auto {
+            return Err(Error::invalid_request("the handshake does not say which protocol it is"));
+        }
+        if self.engine.transports.first() != Some(&Transport::Polling) {
+            return Err(Error::invalid_request("only polling can take a session over"));
+        }
+        if ![Protocol::Auto, handshake.protocol].contains(&self.engine.protocol) {
+            return Err(Error::UnsupportedProtocol);
+        }
+        Ok(())
     }
 
     /// What a session that polls does not move to.

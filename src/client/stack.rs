@@ -25,7 +25,8 @@ use crate::{
 pub(super) struct Stack {
     pub(super) options: Arc<Options>,
     pub(super) endpoint: Arc<Endpoint>,
-    pub(super) headers: HeaderMap, // the user's own
+    pub(super) headers: HeaderMap,         // the user's own
+    pub(super) resumed: Option<Handshake>, // of the session to take over
     pub(super) http: HttpService,
     pub(super) jsonp_index: Arc<AtomicU32>, // JSONP's `j` counts the sessions
 }
@@ -41,13 +42,14 @@ impl Open<Carrier> for Stack {
 }
 
 impl Stack {
-    fn polling(&self) -> LongPolling<Collected> {
+    fn polling(&mut self) -> LongPolling<Collected> {
         let plain = self.plain_polling();
-        if self.options.force_jsonp {
-            LongPolling::open(self.jsonp_polling(), plain, None)
-        } else {
-            LongPolling::open(plain.clone(), plain, self.options.jsonp.then(|| self.jsonp_polling()))
+        let polling = if self.options.force_jsonp { self.jsonp_polling() } else { plain.clone() };
+        if let Some(handshake) = self.resumed.take() {
+            return LongPolling::resume(polling, plain, handshake);
         }
+        let may_fall_back = self.options.jsonp && !self.options.force_jsonp;
+        LongPolling::open(polling, plain, may_fall_back.then(|| self.jsonp_polling()))
     }
 
     fn websocket(&self, session: Option<&Handshake>) -> WebSocket<websocket::Io> {
