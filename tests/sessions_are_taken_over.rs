@@ -22,15 +22,15 @@ use tokio::{
 /// Opens a session, with nothing but TCP.
 async fn open_elsewhere(server: &Reference, protocol: Protocol, more: &str) -> Handshake {
     let url = server.url();
-    let mut tcp = TcpStream::connect(url.trim_start_matches("http://")).await.unwrap();
+    let mut tcp = TcpStream::connect(url.trim_start_matches("http://")).await.expect("it listens");
     let version = if protocol == Protocol::V3 { 3 } else { 4 };
     let request = format!("GET /engine.io/?EIO={version}&transport=polling{more} HTTP/1.1\r\nHost: a\r\n");
-    tcp.write_all(format!("{request}Connection: close\r\n\r\n").as_bytes()).await.unwrap();
+    tcp.write_all(format!("{request}Connection: close\r\n\r\n").as_bytes()).await.expect("it reads");
     let mut reply = Vec::new();
-    within("a reply", tcp.read_to_end(&mut reply)).await.unwrap();
+    within("a reply", tcp.read_to_end(&mut reply)).await.expect("it answers");
     let reply = String::from_utf8_lossy(&reply);
     let json = reply.find('{').zip(reply.rfind('}')).map(|(begin, end)| &reply[begin..=end]);
-    let mut handshake = Handshake::parse(json.unwrap_or_else(|| panic!("{reply}"))).unwrap();
+    let mut handshake = Handshake::parse(json.unwrap_or_else(|| panic!("{reply}"))).expect("a handshake");
     handshake.protocol = protocol;
     handshake
 }
@@ -40,7 +40,7 @@ const SERVERS: [(u8, Protocol); 5] =
     [(6, Protocol::V4), (4, Protocol::V4), (3, Protocol::V3), (2, Protocol::V3), (1, Protocol::V3)];
 
 fn client(set: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Client {
-    set(Client::builder()).build().unwrap()
+    set(Client::builder()).build().expect("the settings are sound")
 }
 
 #[tokio::test]

@@ -97,9 +97,12 @@ mod tests {
         Uri::from_static("http://a")
     }
 
-    /// A client whose requests are noted, as URL and token, and refused.
-    fn noting() -> (ClientBuilder, Arc<Mutex<Vec<(String, String)>>>) {
-        let noted = Arc::new(Mutex::new(Vec::new()));
+    /// URLs and tokens.
+    type Notes = Arc<Mutex<Vec<(String, String)>>>;
+
+    /// A client whose requests are noted, and refused.
+    fn noting() -> (ClientBuilder, Notes) {
+        let noted = Notes::default();
         let notes = Arc::clone(&noted);
         let refuse = service_fn(move |request: Request<RequestBody>| {
             let (uri, headers) = (request.uri().to_string(), request.headers());

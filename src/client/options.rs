@@ -63,8 +63,8 @@ impl Options {
 
     /// What a session that polls does not move to.
     pub(super) fn unfit(&self) -> Vec<Transport> {
-        let loses_binary = |custom: &&CustomTransport| custom.is_text_only() && !self.engine.base64;
-        let customs = self.customs.iter().filter(|_| self.only_binary_upgrades).filter(loses_binary);
+        let loses_binary = self.only_binary_upgrades && !self.engine.base64;
+        let customs = self.customs.iter().filter(|custom| loses_binary && custom.is_text_only());
         customs.map(CustomTransport::transport).collect()
     }
 }

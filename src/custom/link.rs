@@ -1,5 +1,5 @@
 use std::{
-    fmt, mem,
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -121,11 +121,5 @@ impl Sink<Packet> for Custom {
 impl Link for Custom {
     fn written(&self) -> u64 {
         self.progress
-    }
-}
-
-impl fmt::Debug for Custom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Custom").field("transport", &self.transport).finish_non_exhaustive()
     }
 }
