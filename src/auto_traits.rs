@@ -1,8 +1,9 @@
 //! What tasks may be handed, and what may be moved while it is polled.
 
 use crate::{
-    Client, ClientBuilder, Close, Connect, Error, Event, Packet, Proxy, ProxyBuilder, ProxyConnector, ProxyError,
-    Receiver, Sender, Socket, Tcp, Text, Tls, TlsBuilder, TlsConnector, TlsError, TransportOptions,
+    Attempt, Client, ClientBuilder, Close, Connect, CustomTransport, Error, Event, Packet, Proxy, ProxyBuilder,
+    ProxyConnector, ProxyError, Receiver, Sender, Socket, Tcp, Text, Tls, TlsBuilder, TlsConnector, TlsError,
+    TransportOptions, TransportRequest,
 };
 
 fn send<T: Send + 'static>() {}
@@ -26,6 +27,13 @@ fn public_types_go_where_they_are_needed() {
     sync::<Client>();
     clone::<Client>();
     send::<ClientBuilder>();
+    send::<Attempt>();
+    sync::<Attempt>();
+    send::<CustomTransport>();
+    sync::<CustomTransport>();
+    clone::<CustomTransport>();
+    send::<TransportRequest>();
+    sync::<TransportRequest>();
     send::<Event>();
     sync::<Event>();
     clone::<Event>();

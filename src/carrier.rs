@@ -9,6 +9,7 @@ use futures::{Sink, Stream};
 
 use crate::{
     CloseFrame, Error, Packet, Protocol,
+    custom::Custom,
     http::Collected,
     link::Link,
     polling::LongPolling,
@@ -19,6 +20,7 @@ use crate::{
 pub(crate) enum Carrier {
     Polling(Pin<Box<LongPolling<Collected>>>),
     WebSocket(Pin<Box<WebSocket<Io>>>),
+    Custom(Pin<Box<Custom>>),
 }
 
 macro_rules! forward {
@@ -26,6 +28,7 @@ macro_rules! forward {
         match $carrier {
             Carrier::Polling($link) => $call,
             Carrier::WebSocket($link) => $call,
+            Carrier::Custom($link) => $call,
         }
     };
 }

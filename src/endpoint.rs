@@ -61,11 +61,11 @@ impl Endpoint {
         base64: bool,
     ) -> Result<request::Builder, Error> {
         let mut target = format!("{}?{}", self.path, self.query);
-        target.push_str(&format!("EIO={}&transport={transport}", protocol.number()));
+        target.push_str(&format!("EIO={}&transport={}", protocol.number(), encode(transport.name())));
         if let Some(sid) = sid {
             target.push_str(&format!("&sid={}", encode(sid)));
         }
-        if base64 && (sid.is_none() || transport == Transport::WebSocket) {
+        if base64 && (sid.is_none() || transport != Transport::Polling) {
             target.push_str("&b64=1");
         }
         let uri = Uri::builder()

@@ -20,9 +20,18 @@ pub enum Error {
     /// The URL can't be connected to, or a setting can't be part of a request.
     #[error("the request cannot be made")]
     InvalidRequest(#[source] Cause),
+    /// What prepares an attempt, the user's own, has failed.
+    #[error("the attempt could not be prepared")]
+    Prepare(#[source] Cause),
     /// No transport is left to try.
     #[error("no transports available")]
     NoTransports,
+    /// A transport stands in the client's list, or was added to it, twice.
+    #[error("the transport {0} is there twice")]
+    DuplicateTransport(Transport),
+    /// A transport of the user's own stands in the client's list, and was not added to it.
+    #[error("there is no transport of one's own called {0}")]
+    UnknownTransport(Transport),
     /// The connection broke, or was never made.
     #[error("the {transport} transport failed {stage}")]
     Transport {
@@ -168,6 +177,10 @@ impl Error {
         Error::InvalidRequest(Cause::new(source.into()))
     }
 
+    pub(crate) fn prepare(source: BoxError) -> Self {
+        Error::Prepare(Cause::new(source))
+    }
+
     pub(crate) fn decode(transport: Transport, source: DecodeError) -> Self {
         Error::Decode { transport, source: Cause::new(source) }
     }
@@ -177,6 +190,8 @@ impl Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {
+    /// Preparing the attempt, before the first request.
+    Preparing,
     /// Opening the session: connecting, and the handshake.
     Opening,
     /// Trying whether the session can move to it.
@@ -192,6 +207,7 @@ pub enum Stage {
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Stage::Preparing => "while preparing",
             Stage::Opening => "while opening",
             Stage::Upgrading => "while upgrading",
             Stage::Reading => "while reading",

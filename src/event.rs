@@ -19,7 +19,7 @@ pub enum Event {
     Upgrading(Transport),
     /// The session has moved to this transport.
     Upgrade(Transport),
-    /// The session could not move, and stays where it is.
+    /// The session could not move there, and stays where it is; another attempt may follow.
     UpgradeError(Error),
     /// The session failed, or a packet that was already taken had to be refused.
     Error(Error),

@@ -26,27 +26,63 @@ pub struct Handshake {
 }
 
 impl Handshake {
-    /// Reads the JSON of an open packet and checks every field. The protocol is left open.
-    pub(crate) fn parse(json: &str) -> Result<Self, HandshakeError> {
+    /// Makes one that offers no upgrades and no limit; the fields are there to be set.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use engineio_client::{Handshake, Protocol};
+    ///
+    /// let (interval, timeout) = (Duration::from_secs(25), Duration::from_secs(20));
+    /// let mut handshake = Handshake::new("lv_VI97HAXpY6yYWAAAC", Protocol::V4, interval, timeout);
+    /// handshake.upgrades = vec!["websocket".to_owned()];
+    /// ```
+    pub fn new(sid: impl Into<String>, protocol: Protocol, ping_interval: Duration, ping_timeout: Duration) -> Self {
+        Self { sid: sid.into(), upgrades: Vec::new(), ping_interval, ping_timeout, max_payload: None, protocol }
+    }
+
+    /// Reads the JSON of an open packet and checks every field. The protocol is not in it, and left open.
+    ///
+    /// # Errors
+    ///
+    /// With what is wrong with it.
+    pub fn parse(json: &str) -> Result<Self, HandshakeError> {
         let json: Json = serde_json::from_str(json).map_err(HandshakeError::Json)?;
-        let carried = |c: char| c.is_ascii_graphic(); // what a URL can carry, escaped or not
-        if !SID_LEN.contains(&json.sid.len()) || !json.sid.chars().all(carried) {
-            return Err(HandshakeError::Sid);
-        }
-        if json.upgrades.len() > MAX_UPGRADES || json.upgrades.iter().any(|name| name.len() > MAX_NAME_LEN) {
-            return Err(HandshakeError::Upgrades);
-        }
-        Ok(Self {
-            ping_interval: delay("pingInterval", json.ping_interval)?,
-            ping_timeout: delay("pingTimeout", json.ping_timeout)?,
-            max_payload: json.max_payload.map(size).transpose()?,
+        let handshake = Self {
+            ping_interval: Duration::from_millis(json.ping_interval),
+            ping_timeout: Duration::from_millis(json.ping_timeout),
+            max_payload: json.max_payload.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
             sid: json.sid,
             upgrades: json.upgrades,
             protocol: Protocol::Auto,
-        })
+        };
+        handshake.check()?;
+        Ok(handshake)
     }
 
-    pub(crate) fn to_json(&self) -> String {
+    /// Checks every field.
+    pub(crate) fn check(&self) -> Result<(), HandshakeError> {
+        let carried = |c: char| c.is_ascii_graphic(); // what a URL can carry, escaped or not
+        if !SID_LEN.contains(&self.sid.len()) || !self.sid.chars().all(carried) {
+            return Err(HandshakeError::Sid);
+        }
+        if self.upgrades.len() > MAX_UPGRADES || self.upgrades.iter().any(|name| name.len() > MAX_NAME_LEN) {
+            return Err(HandshakeError::Upgrades);
+        }
+        for (field, delay) in [("pingInterval", self.ping_interval), ("pingTimeout", self.ping_timeout)] {
+            let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+            if !DELAY_MILLIS.contains(&millis) {
+                return Err(HandshakeError::OutOfRange { field, value: millis });
+            }
+        }
+        if self.max_payload == Some(0) {
+            return Err(HandshakeError::OutOfRange { field: "maxPayload", value: 0 });
+        }
+        Ok(())
+    }
+
+    /// Writes it as the JSON of an open packet.
+    pub fn to_json(&self) -> String {
         let json = Json {
             sid: self.sid.clone(),
             upgrades: self.upgrades.clone(),
@@ -95,21 +131,6 @@ struct Json {
     ping_timeout: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     max_payload: Option<u64>,
-}
-
-fn delay(field: &'static str, millis: u64) -> Result<Duration, HandshakeError> {
-    if DELAY_MILLIS.contains(&millis) {
-        Ok(Duration::from_millis(millis))
-    } else {
-        Err(HandshakeError::OutOfRange { field, value: millis })
-    }
-}
-
-fn size(bytes: u64) -> Result<usize, HandshakeError> {
-    if bytes == 0 {
-        return Err(HandshakeError::OutOfRange { field: "maxPayload", value: bytes });
-    }
-    Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
 }
 
 const SID_LEN: RangeInclusive<usize> = 1..=256;

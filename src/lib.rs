@@ -3,7 +3,8 @@
 //! Requests are composed with tower layers, packets with [`Stream`](futures::Stream) and [`Sink`](futures::Sink):
 //!
 //! * [`connect`] opens a session with the defaults; a [`Client`] is made by its [builder](ClientBuilder) for
-//!   everything else, and is a tower [`Service`](tower::Service) from URL to [`Socket`].
+//!   everything else, and is a tower [`Service`](tower::Service) from URL to [`Socket`]. [`Client::resume`] takes a
+//!   session over from elsewhere.
 //! * A [`Socket`] takes [`Packet`]s and gives [`Event`]s. It moves while it is polled; [`Socket::spawn`] gives it a task
 //!   and hands out a [`Sender`] and a [`Receiver`].
 //! * Layers, connectors and whole HTTP clients of one's own go below: [`ClientBuilder::layer`],
@@ -11,6 +12,7 @@
 //!   the WebSocket's too.
 //! * [`Tcp`] says where connections go and come from, [`Proxy`] what they go through, [`Tls`] whom `https` connections
 //!   trust, and who we are.
+//! * Transports of one's own go beside ours: [`CustomTransport`].
 //! * [`Close`] tells why a session has ended, and gives back what was not sent.
 //!
 //! Who knows engine.io-client finds each of its options, methods and events in [`coming_from_javascript`].
@@ -58,6 +60,7 @@ mod cause;
 mod client;
 mod close;
 pub mod codec;
+mod custom;
 mod endpoint;
 mod engine;
 mod error;
@@ -65,6 +68,7 @@ mod event;
 mod handshake;
 mod http;
 mod link;
+mod memory;
 mod packet;
 mod polling;
 mod socket;
@@ -80,8 +84,9 @@ pub use self::http::{
     TlsBuilder, TlsConnector, TlsError, TlsRoots, TlsStream, TlsVersion,
 };
 pub use cause::Cause;
-pub use client::{Client, ClientBuilder, Connect, TransportOptions, connect};
+pub use client::{Attempt, Client, ClientBuilder, Connect, TransportOptions, connect};
 pub use close::{Close, CloseFrame, CloseReason};
+pub use custom::{CustomTransport, TransportRequest};
 pub use engine::State;
 pub use engineio_layers as layers;
 pub use error::{BoxError, Error, ServerCode, Stage};

@@ -1,6 +1,9 @@
 //! A transport, as the combinator drives it.
 
-use std::pin::Pin;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use futures::{Sink, Stream};
 
@@ -8,6 +11,11 @@ use crate::{CloseFrame, Error, Handshake, Packet, Protocol, Transport};
 
 /// Opens the transports of a session.
 pub(crate) trait Open<L> {
+    /// Ready when it can open the first one. An error ends the session.
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
     /// Opens a transport that begins a session, or that is to carry on the one of this handshake.
     fn open(&mut self, transport: Transport, session: Option<&Handshake>) -> L;
 }

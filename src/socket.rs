@@ -2,18 +2,14 @@
 
 use std::{
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     task::{Context, Poll, ready},
 };
 
 use futures::{Sink, Stream};
 
 use crate::{
-    Error, Event, Handshake, Packet, Protocol, Receiver, Sender, State, Stats, Transport, carrier::Carrier, spawn,
-    upgrading::Upgrading,
+    Error, Event, Handshake, Packet, Protocol, Receiver, Sender, State, Stats, Transport, carrier::Carrier,
+    memory::Memory, spawn, upgrading::Upgrading,
 };
 
 /// A session: a [`Sink`] of packets and a [`Stream`] of events.
@@ -40,15 +36,15 @@ use crate::{
 #[derive(Debug)]
 pub struct Socket {
     session: Pin<Box<Session>>,
-    upgraded: Option<Arc<AtomicBool>>, // the client's memory, if it has one
+    memory: Option<Memory>, // the client's, if it has one
 }
 
 /// A session over whatever transports there are.
 pub(crate) type Session = Upgrading<Carrier>;
 
 impl Socket {
-    pub(crate) fn new(session: Session, upgraded: Option<Arc<AtomicBool>>) -> Self {
-        Self { session: Box::pin(session), upgraded }
+    pub(crate) fn new(session: Session, memory: Option<Memory>) -> Self {
+        Self { session: Box::pin(session), memory }
     }
 
     /// A socket that only tells why there is none.
@@ -123,13 +119,8 @@ impl Stream for Socket {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         let event = self.session.as_mut().poll_next(cx);
-        if let (Some(upgraded), Poll::Ready(Some(event))) = (&self.upgraded, &event) {
-            let is_websocket = self.transport() == Transport::WebSocket;
-            match event {
-                Event::Open(_) | Event::Upgrade(_) => upgraded.store(is_websocket, Ordering::Relaxed),
-                Event::Error(_) if is_websocket => upgraded.store(false, Ordering::Relaxed),
-                _ => {}
-            }
+        if let (Some(memory), Poll::Ready(Some(event))) = (&self.memory, &event) {
+            memory.note(event, self.transport());
         }
         event
     }

@@ -10,6 +10,8 @@ pub enum Transport {
     Polling,
     /// A WebSocket.
     WebSocket,
+    /// A transport of the user's own, by its name on the wire. See [`CustomTransport`](crate::CustomTransport).
+    Custom(&'static str),
 }
 
 impl Transport {
@@ -18,6 +20,7 @@ impl Transport {
         match self {
             Transport::Polling => "polling",
             Transport::WebSocket => "websocket",
+            Transport::Custom(name) => name,
         }
     }
 }

@@ -5,10 +5,11 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Body;
 use tower::{Layer, Service};
 
-use super::{Client, TransportOptions, options::Options};
+use super::{Attempt, Client, TransportOptions, options::Options};
 use crate::{
-    BoxError, Error, EventSet, Protocol, Transport,
+    BoxError, CustomTransport, Error, EventSet, Protocol, Transport,
     http::{self as stack, Connect, Connections, HttpService, Proxy, RequestBody, Tcp, Tls},
+    memory::Memory,
 };
 
 /// Settings of a [`Client`] to be.
@@ -45,8 +46,9 @@ impl ClientBuilder {
 
     /// Sets headers of every request, polls and upgrades alike. They override what the client would say itself.
     ///
-    /// For values that change, a token say, add [`ExtraHeadersLayer::from_fn`] as a [`layer`](Self::layer), or
-    /// [`AsyncExtraHeadersLayer`] where they have to be waited for.
+    /// For values that change, a token say, there is [`prepare`](Self::prepare), once per session, and
+    /// [`ExtraHeadersLayer::from_fn`] as a [`layer`](Self::layer), for each request; or [`AsyncExtraHeadersLayer`] where
+    /// they have to be waited for.
     ///
     /// [`ExtraHeadersLayer::from_fn`]: engineio_layers::ExtraHeadersLayer::from_fn
     /// [`AsyncExtraHeadersLayer`]: engineio_layers::AsyncExtraHeadersLayer
@@ -65,6 +67,43 @@ impl ClientBuilder {
     /// [`Error::Transport`] whose source is a [`RedirectError`](engineio_layers::RedirectError).
     pub fn redirects(mut self, limit: usize) -> Self {
         self.options.redirects = limit;
+        self
+    }
+
+    /// Has each attempt to open a session prepared by `prepare`, before its first request: where credentials are fetched
+    /// or renewed, or the URL is looked up. It gets the URL, and what
+    /// [`query`](Self::query) and [`extra_headers`](Self::extra_headers) have set; what it gives back holds for all
+    /// requests of that session.
+    ///
+    /// An error is [`Error::Prepare`]. The handshake timeout counts from the beginning of this; when the attempt is given
+    /// up, the future is dropped. For headers that change from request to request within a session, add
+    /// [`ExtraHeadersLayer::from_fn`] as a [`layer`](Self::layer).
+    ///
+    /// [`ExtraHeadersLayer::from_fn`]: engineio_layers::ExtraHeadersLayer::from_fn
+    ///
+    /// ```
+    /// use engineio_client::{BoxError, Client};
+    /// use http::header::AUTHORIZATION;
+    ///
+    /// async fn token() -> Result<String, BoxError> {
+    ///     Ok("fresh".to_owned()) // from wherever it is
+    /// }
+    ///
+    /// let client = Client::builder()
+    ///     .prepare(|mut attempt| async move {
+    ///         attempt.headers.insert(AUTHORIZATION, format!("Bearer {}", token().await?).parse()?);
+    ///         Ok(attempt)
+    ///     })
+    ///     .build()?;
+    /// # let _ = client;
+    /// # Ok::<_, engineio_client::Error>(())
+    /// ```
+    pub fn prepare<F, R>(mut self, prepare: F) -> Self
+    where
+        F: Fn(Attempt) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Attempt, BoxError>> + Send + 'static,
+    {
+        self.options.prepare = Some(Arc::new(move |attempt| Box::pin(prepare(attempt))));
         self
     }
 
@@ -106,9 +145,16 @@ impl ClientBuilder {
 
 /// Transports and the protocol.
 impl ClientBuilder {
-    /// Sets the transports. The first opens the session; polling upgrades to WebSocket if that is among them.
+    /// Sets the transports. The first opens the session; if that is polling, it moves to the first of the others that
+    /// the server offers and that works. By default these are polling and WebSocket.
     pub fn transports(mut self, transports: impl IntoIterator<Item = Transport>) -> Self {
         self.options.engine.transports = transports.into_iter().collect();
+        self
+    }
+
+    /// Adds a transport of one's own, to be put in its place by [`transports`](Self::transports).
+    pub fn custom_transport(mut self, transport: CustomTransport) -> Self {
+        self.options.customs.push(transport);
         self
     }
 
@@ -119,16 +165,24 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets whether a session begins with the WebSocket where the last one of this client, or of a clone, has got to it;
-    /// `false` by default. A WebSocket that fails is forgotten.
+    /// Sets whether a session begins with the transport that the last one of this client, or of a clone, has moved to;
+    /// `false` by default. One that fails is forgotten.
     pub fn remember_upgrade(mut self, remember: bool) -> Self {
         self.options.remember_upgrade = remember;
         self
     }
 
-    /// Sets whether a session may move from polling to WebSocket; `true` by default.
+    /// Sets whether a session may move from polling to another transport; `true` by default.
     pub fn upgrade(mut self, upgrade: bool) -> Self {
         self.options.engine.upgrade = upgrade;
+        self
+    }
+
+    /// Sets whether a session stays on polling rather than to move to a transport that [carries no
+    /// binary](CustomTransport::carries_binary); `false` by default. Where base64 is forced, no transport does, and all
+    /// are the same.
+    pub fn only_binary_upgrades(mut self, only: bool) -> Self {
+        self.options.only_binary_upgrades = only;
         self
     }
 
@@ -201,13 +255,13 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how long the move to a WebSocket may take until it counts as failed; 10 s by default.
+    /// Sets how long the move to another transport may take until it counts as failed; 10 s by default.
     pub fn probe_timeout(mut self, timeout: Duration) -> Self {
         self.options.engine.probe_timeout = bounded(timeout);
         self
     }
 
-    /// Sets how long a POST may take, or a WebSocket make no progress with what is to be written; 20 s by default.
+    /// Sets how long a POST may take, or another transport make no progress with what is to be written; 20 s by default.
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
         self.options.engine.write_timeout = bounded(timeout);
         self
@@ -355,17 +409,18 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::NoTransports`] if the list of transports is empty.
+    /// [`Error::NoTransports`] if the list of transports is empty, [`Error::DuplicateTransport`] if one is in it twice,
+    /// [`Error::UnknownTransport`] if a [custom](Transport::Custom) one was not added.
     pub fn build(self) -> Result<Client, Error> {
         let mut options = self.options;
-        if options.engine.transports.is_empty() {
-            return Err(Error::NoTransports);
-        }
         options.engine.jsonp = options.force_jsonp;
         options.base64 |= options.force_jsonp;
+        options.check_transports()?;
+        options.engine.base64 = options.base64_ones();
+        options.engine.unfit = options.unfit();
         let http = self.http.unwrap_or_else(|| self.connections.client());
         let http = self.layers.into_iter().fold(http, |http, layer| layer(http));
-        Ok(Client { options: Arc::new(options), http, jsonp_index: Arc::default(), upgraded: Arc::default() })
+        Ok(Client { options: Arc::new(options), http, jsonp_index: Arc::default(), memory: Memory::default() })
     }
 }
 

@@ -1,5 +1,6 @@
 //! How sessions are opened.
 
+mod attempt;
 mod builder;
 mod connect;
 mod options;
@@ -8,24 +9,28 @@ mod transport_options;
 
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU32},
     task::{Context, Poll},
 };
 
 use http::Uri;
 use tower::Service;
 
-pub use self::{builder::ClientBuilder, connect::Connect, transport_options::TransportOptions};
+pub use self::{attempt::Attempt, builder::ClientBuilder, connect::Connect, transport_options::TransportOptions};
 use self::{
+    attempt::Prepared,
     options::Options,
     stack::{Route, Stack},
 };
-use crate::{Error, Socket, Transport, engine::Base64, http::HttpService, upgrading::Upgrading};
+use crate::{
+    Error, Handshake, Socket, Transport,
+    carrier::Carrier,
+    http::HttpService,
+    memory::Memory,
+    upgrading::{Opener, Upgrading},
+};
 
-/// Opens sessions, all with the same settings and over the same HTTP service.
+/// Opens sessions, and takes them over, all with the same settings and over the same HTTP service.
 ///
 /// Cloning it is cheap. As a tower [`Service`] it makes a [`Socket`] from a [`Uri`], so that retries, timeouts and
 /// limits of tower's apply to it.
@@ -47,7 +52,7 @@ pub struct Client {
     options: Arc<Options>,
     http: HttpService,
     jsonp_index: Arc<AtomicU32>, // JSONP's `j` counts the sessions
-    upgraded: Arc<AtomicBool>,   // whether the last session got to a WebSocket
+    memory: Memory,
 }
 
 impl Client {
@@ -70,7 +75,7 @@ impl Client {
     ///
     /// Dropping the future gives the attempt up. If the server had begun a session it goes away with its ping timeout.
     pub fn connect(&self, uri: Uri) -> Connect {
-        Connect::new(self.try_open(&uri))
+        Connect::new(self.try_open(uri, None))
     }
 
     /// Begins to open a session: what is sent is buffered until it is open, and a failure comes as
@@ -80,28 +85,64 @@ impl Client {
     ///
     /// Outside of a Tokio runtime with its timer enabled.
     pub fn open(&self, uri: Uri) -> Socket {
-        self.try_open(&uri).unwrap_or_else(Socket::failed)
+        self.try_open(uri, None).unwrap_or_else(Socket::failed)
     }
 
-    fn try_open(&self, uri: &Uri) -> Result<Socket, Error> {
+    /// Takes over a session that was opened elsewhere, by another HTTP client or process: by polling, from where it
+    /// moves on as usual. [`Event::Open`](crate::Event::Open) comes first as always, and heartbeats count from now.
+    ///
+    /// No GET of the session may be under way any more. The handshake has to say which [protocol](Handshake::protocol)
+    /// it is; [`Handshake::new`] or [`Handshake::parse`] make it. With protocol 3, a handshake that is thrown away shows
+    /// whether the server is an engine.io 1.
+    ///
+    /// A session that the server does not know ends with [`Error::Status`]. One can't be taken over where polling is not
+    /// the first of the client's transports, as no server hands a WebSocket on: that, and a handshake that can't be used,
+    /// is [`Error::InvalidRequest`]. These errors come as [`Event::Error`](crate::Event::Error), then
+    /// [`Event::Close`](crate::Event::Close).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a Tokio runtime with its timer enabled.
+    pub fn resume(&self, uri: Uri, handshake: Handshake) -> Socket {
+        self.try_open(uri, Some(handshake)).unwrap_or_else(Socket::failed)
+    }
+
+    fn try_open(&self, uri: Uri, resumed: Option<Handshake>) -> Result<Socket, Error> {
         let options = &*self.options;
-        let polling = Route::new(uri, self.options.of(Transport::Polling))?;
-        let websocket = Route::new(uri, self.options.of(Transport::WebSocket))?;
         let mut settings = options.engine.clone();
-        settings.base64 =
-            Base64 { polling: polling.options.base64 || options.force_jsonp, websocket: websocket.options.base64 };
-        let stack = Stack {
-            polling,
-            websocket,
+        let memory = options.remember_upgrade.then(|| self.memory.clone());
+        if let Some(handshake) = &resumed {
+            options.check_resumed(handshake)?;
+            settings.try_all_transports = false; // another one would be another session
+        } else if let Some(last) = memory.as_ref().and_then(Memory::recall) {
+            settings.transports.sort_by_key(|&transport| transport != last);
+        }
+        let opener: Opener<Carrier> = match options.prepare.clone() {
+            None => Box::new(self.stack(uri, Arc::clone(&self.options), resumed)?),
+            Some(prepare) => {
+                let client = self.clone();
+                let attempt = Attempt { uri, query: options.query.clone(), headers: options.extra_headers.clone() };
+                Box::new(Prepared::new(async move {
+                    let Attempt { uri, query, headers } = prepare(attempt).await.map_err(Error::prepare)?;
+                    let options = Options { query, extra_headers: headers, ..Options::clone(&client.options) };
+                    client.stack(uri, Arc::new(options), resumed)
+                }))
+            }
+        };
+        Ok(Socket::new(Upgrading::new(settings, opener), memory))
+    }
+
+    fn stack(&self, uri: Uri, options: Arc<Options>, resumed: Option<Handshake>) -> Result<Stack, Error> {
+        Ok(Stack {
+            polling: Route::new(&uri, options.of(Transport::Polling))?,
+            websocket: Route::new(&uri, options.of(Transport::WebSocket))?,
+            options,
+            uri,
+            resumed,
             http: self.http.clone(),
             jsonp_index: Arc::clone(&self.jsonp_index),
             redirect: None,
-        };
-        let upgraded = options.remember_upgrade.then(|| Arc::clone(&self.upgraded));
-        if upgraded.as_ref().is_some_and(|upgraded| upgraded.load(Ordering::Relaxed)) {
-            settings.transports.sort_by_key(|&transport| transport != Transport::WebSocket);
-        }
-        Ok(Socket::new(Upgrading::new(settings, Box::new(stack)), upgraded))
+        })
     }
 }
 

@@ -3,8 +3,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use engineio_layers::RedirectLayer;
 use http::{HeaderMap, HeaderValue};
 
-use super::TransportOptions;
-use crate::{Transport, engine::Settings};
+use super::{TransportOptions, attempt::Prepare};
+use crate::{CustomTransport, Error, Handshake, Protocol, Transport, engine::Settings};
 
 /// What a client was told of its requests and transports, and for the core of its sessions.
 #[derive(Clone)]
@@ -23,8 +23,64 @@ pub(super) struct Options {
     pub(super) timestamps: Timestamps,
     pub(super) subprotocols: Vec<HeaderValue>,
     pub(super) request_timeout: Option<Duration>,
+    pub(super) prepare: Option<Prepare>,
+    pub(super) customs: Vec<CustomTransport>,
+    pub(super) only_binary_upgrades: bool,
     pub(super) engine: Settings,
     pub(super) each: HashMap<Transport, TransportOptions>, // in the place of all this
+}
+
+impl Options {
+    /// Checks that every transport of the list is there once, and that those of the user's are there at all.
+    pub(super) fn check_transports(&self) -> Result<(), Error> {
+        let transports = &self.engine.transports;
+        let customs: Vec<Transport> = self.customs.iter().map(CustomTransport::transport).collect();
+        if transports.is_empty() {
+            return Err(Error::NoTransports);
+        }
+        for list in [transports, &customs] {
+            if let Some((_, &twice)) = list.iter().enumerate().find(|&(at, transport)| list[..at].contains(transport)) {
+                return Err(Error::DuplicateTransport(twice));
+            }
+        }
+        let is_unknown = |&transport: &_| matches!(transport, Transport::Custom(_)) && !customs.contains(&transport);
+        match transports.iter().copied().find(is_unknown) {
+            Some(unknown) => Err(Error::UnknownTransport(unknown)),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that a session of this handshake can be taken over.
+    pub(super) fn check_resumed(&self, handshake: &Handshake) -> Result<(), Error> {
+        handshake.check().map_err(Error::invalid_request)?;
+        if handshake.protocol == Protocol::Auto {
+            return Err(Error::invalid_request("the handshake does not say which protocol it is"));
+        }
+        if self.engine.transports.first() != Some(&Transport::Polling) {
+            return Err(Error::invalid_request("only polling can take a session over"));
+        }
+        if ![Protocol::Auto, handshake.protocol].contains(&self.engine.protocol) {
+            return Err(Error::UnsupportedProtocol);
+        }
+        Ok(())
+    }
+
+    /// The transports on which binary always goes as base64.
+    pub(super) fn base64_ones(&self) -> Vec<Transport> {
+        self.engine.transports.iter().copied().filter(|&transport| self.is_base64(transport)).collect()
+    }
+
+    fn is_base64(&self, transport: Transport) -> bool {
+        let own = self.each.get(&transport).and_then(TransportOptions::is_base64);
+        own.unwrap_or(self.base64) || self.force_jsonp && transport == Transport::Polling
+    }
+
+    /// What a session that polls does not move to.
+    pub(super) fn unfit(&self) -> Vec<Transport> {
+        let loses_binary = self.only_binary_upgrades && !self.is_base64(Transport::Polling);
+        let customs = self.customs.iter().filter(|custom| loses_binary && custom.is_text_only());
+        customs.map(CustomTransport::transport).collect()
+    }
 }
 
 /// Which requests get a cache-busting parameter, and its name.
@@ -36,10 +92,11 @@ pub(super) struct Timestamps {
 }
 
 impl Timestamps {
-    pub(super) fn on(&mut self, transport: Transport) -> &mut bool {
+    pub(super) fn set(&mut self, transport: Transport, on: bool) {
         match transport {
-            Transport::Polling => &mut self.polling,
-            Transport::WebSocket => &mut self.websocket,
+            Transport::Polling => self.polling = on,
+            Transport::WebSocket => self.websocket = on,
+            Transport::Custom(_) => {} // makes its own requests
         }
     }
 }
@@ -61,6 +118,9 @@ impl Default for Options {
             timestamps: Timestamps { polling: true, websocket: false, param: "t".to_owned() },
             subprotocols: Vec::new(),
             request_timeout: None,
+            prepare: None,
+            customs: Vec::new(),
+            only_binary_upgrades: false,
             engine: Settings::default(),
             each: HashMap::new(),
         }

@@ -11,13 +11,14 @@ use std::{
 use engineio_layers::{
     CollectLayer, ExtraHeadersLayer, JsonpLayer, RedirectLayer, RequestTimeoutLayer, TimestampLayer,
 };
-use http::Uri;
+use http::{Method, Uri};
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
 use super::options::Options;
 use crate::{
-    Error, Handshake, Transport,
+    Error, Handshake, Transport, TransportRequest,
     carrier::Carrier,
+    custom::Custom,
     endpoint::Endpoint,
     http::{Collected, HttpService},
     link::Open,
@@ -27,8 +28,11 @@ use crate::{
 
 /// What the transports of one session send their requests through.
 pub(super) struct Stack {
+    pub(super) options: Arc<Options>,
+    pub(super) uri: Uri,
     pub(super) polling: Route,
     pub(super) websocket: Route,
+    pub(super) resumed: Option<Handshake>, // of the session to take over
     pub(super) http: HttpService,
     pub(super) jsonp_index: Arc<AtomicU32>,     // JSONP's `j` counts the sessions
     pub(super) redirect: Option<RedirectLayer>, // where the handshake was led, all other requests go
@@ -36,7 +40,7 @@ pub(super) struct Stack {
 
 /// Where the requests of one transport go, and what is in them.
 pub(super) struct Route {
-    pub(super) options: Arc<Options>,
+    options: Arc<Options>,
     endpoint: Arc<Endpoint>,
 }
 
@@ -50,32 +54,64 @@ impl Route {
 impl Open<Carrier> for Stack {
     fn open(&mut self, transport: Transport, session: Option<&Handshake>) -> Carrier {
         if session.is_none() {
-            self.redirect = self.polling.options.redirect();
+            self.redirect = self.options.redirect();
         }
         match transport {
             Transport::Polling => Carrier::Polling(Box::pin(self.long_polling())),
             Transport::WebSocket => Carrier::WebSocket(Box::pin(self.websocket(session))),
+            Transport::Custom(_) => Carrier::Custom(Box::pin(self.custom(transport, session))),
         }
     }
 }
 
 impl Stack {
-    fn long_polling(&self) -> LongPolling<Collected> {
+    fn long_polling(&mut self) -> LongPolling<Collected> {
+        let Options { jsonp, force_jsonp, .. } = *self.options;
         let plain = self.plain_polling();
-        if self.polling.options.force_jsonp {
-            LongPolling::open(self.jsonp_polling(), plain, None)
-        } else {
-            LongPolling::open(plain.clone(), plain, self.polling.options.jsonp.then(|| self.jsonp_polling()))
+        let polling = if force_jsonp { self.jsonp_polling() } else { plain.clone() };
+        if let Some(handshake) = self.resumed.take() {
+            return LongPolling::resume(polling, plain, handshake);
         }
+        let may_fall_back = jsonp && !force_jsonp;
+        LongPolling::open(polling, plain, may_fall_back.then(|| self.jsonp_polling()))
     }
 
     fn websocket(&self, session: Option<&Handshake>) -> WebSocket<websocket::Io> {
         if let Some(handshake) = session {
             return WebSocket::new(websocket::open_trial(self.upgrade(), handshake.clone()));
         }
-        let settings = &self.websocket.options.engine;
+        let settings = &self.options.engine;
         let patience = settings.handshake_timeout / 2;
         WebSocket::new(websocket::open_session(self.upgrade(), self.plain_polling(), settings.protocol, patience))
+    }
+
+    fn custom(&self, transport: Transport, session: Option<&Handshake>) -> Custom {
+        let custom = self.options.customs.iter().find(|custom| custom.transport() == transport);
+        let custom = custom.expect("every transport of the list was added");
+        Custom::open(custom.service(), self.transport_request(transport, session), transport)
+    }
+
+    fn transport_request(&self, transport: Transport, session: Option<&Handshake>) -> Result<TransportRequest, Error> {
+        let Route { options, endpoint } = Route::new(&self.uri, self.options.of(transport))?;
+        let protocol = session.map_or(options.engine.protocol, |handshake| handshake.protocol);
+        let sid = session.map(|handshake| handshake.sid.as_str());
+        let request = endpoint.request(Method::GET, transport, protocol, sid, options.base64)?;
+        let (head, ()) = request.body(()).map_err(Error::invalid_request)?.into_parts();
+        let mut headers = head.headers;
+        #[cfg(feature = "cookies")]
+        if let Some(cookies) = options.cookies.as_ref().and_then(|jar| jar.cookies_for(&head.uri)) {
+            headers.insert(http::header::COOKIE, cookies);
+        }
+        headers.extend(options.extra_headers.clone()); // replaces what there is of the same names
+        Ok(TransportRequest {
+            transport,
+            uri: head.uri,
+            headers,
+            session: session.cloned(),
+            protocol,
+            base64: options.base64,
+            max_message_size: options.engine.max_message_size,
+        })
     }
 
     fn plain_polling(&self) -> Polling<Collected> {

@@ -93,6 +93,10 @@ impl TransportOptions {
         self
     }
 
+    pub(super) fn is_base64(&self) -> Option<bool> {
+        self.force_base64
+    }
+
     /// What holds for `transport`: what is set here, and else what is set for all.
     pub(super) fn over(&self, all: &Options, transport: Transport) -> Options {
         let mut options = all.clone();
@@ -100,7 +104,9 @@ impl TransportOptions {
         set(&mut options.trailing_slash, self.trailing_slash);
         set(&mut options.query, self.query.clone());
         set(&mut options.extra_headers, self.extra_headers.clone());
-        set(options.timestamps.on(transport), self.timestamps);
+        if let Some(on) = self.timestamps {
+            options.timestamps.set(transport, on);
+        }
         set(&mut options.timestamps.param, self.timestamp_param.clone());
         set(&mut options.base64, self.force_base64);
         set(&mut options.request_timeout, self.request_timeout.map(Some));

@@ -62,8 +62,8 @@ impl Codec {
         Self { version: Version::V3Doubled, base64: false, jsonp: false }
     }
 
-    /// The codec of a protocol; protocol 4 hands on binary as it is, which is what to do while nothing is known.
-    pub(crate) const fn of(protocol: Protocol) -> Self {
+    /// The codec of a protocol; of protocol 4 while none is known, which hands on binary as it is.
+    pub const fn of(protocol: Protocol) -> Self {
         match protocol {
             Protocol::V3 => Self::v3(),
             Protocol::V4 | Protocol::Auto => Self::v4(),

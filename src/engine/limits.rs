@@ -9,13 +9,13 @@ pub(super) fn check(packet: &Packet, handshake: &Handshake, via: Transport, sett
     if handshake.protocol == Protocol::Auto && packet.binary().is_some() {
         return Err(Error::ProtocolUnknown);
     }
-    let codec = Codec::of(handshake.protocol).base64(settings.base64.on(via)).jsonp(settings.jsonp);
+    let codec = Codec::of(handshake.protocol).base64(settings.base64.contains(&via)).jsonp(settings.jsonp);
     if via == Transport::Polling && !codec.carries_in_payload(packet) {
         return Err(Error::SeparatorInText);
     }
     let size = match via {
         Transport::Polling => PayloadSize::default().with(packet, codec).bytes(codec),
-        Transport::WebSocket => codec.frame_len(packet),
+        Transport::WebSocket | Transport::Custom(_) => codec.frame_len(packet),
     };
     match handshake.max_payload {
         Some(max) if max < size && !settings.allow_oversized => Err(Error::PacketTooLarge { size, max }),

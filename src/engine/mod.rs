@@ -11,7 +11,7 @@ mod trial;
 
 use std::{fmt, time::Instant};
 
-pub(crate) use self::settings::{Base64, Settings};
+pub(crate) use self::settings::Settings;
 use self::{heartbeat::Heartbeat, inbox::Inbox, limits::check, outbox::Outbox, trial::Trial};
 use crate::{CloseFrame, CloseReason, Error, Event, EventSet, Handshake, Packet, Stage, Stats, Transport};
 
@@ -21,6 +21,7 @@ use crate::{CloseFrame, CloseReason, Error, Event, EventSet, Handshake, Packet, 
 pub(crate) struct Engine {
     settings: Settings,
     state: State,
+    preparing: bool,   // nothing can be opened yet
     since: Instant,    // when it began to open
     deadline: Instant, // when opening or closing has taken too long
     current: Transport,
@@ -53,6 +54,7 @@ impl Engine {
     pub(crate) fn new(settings: Settings, now: Instant) -> Self {
         Self {
             state: State::Opening,
+            preparing: false,
             since: now,
             deadline: now + settings.handshake_timeout,
             current: settings.transports.first().copied().unwrap_or(Transport::Polling),
@@ -75,10 +77,19 @@ impl Engine {
         self.fail(CloseReason::TransportError, error);
     }
 
+    /// What is to be opened is being prepared: that is part of opening the first transport, and counts from here.
+    pub(crate) fn handle_preparing(&mut self, now: Instant) {
+        if !std::mem::replace(&mut self.preparing, true) {
+            self.deadline = now + self.settings.handshake_timeout;
+        }
+    }
+
     /// The first request of a transport is about to go out: opening counts from here.
     pub(crate) fn handle_start(&mut self, now: Instant) {
         self.since = now;
-        self.deadline = now + self.settings.handshake_timeout;
+        if !std::mem::take(&mut self.preparing) {
+            self.deadline = now + self.settings.handshake_timeout;
+        }
     }
 
     /// The user sends a message.
@@ -286,7 +297,8 @@ impl Engine {
         }
         match self.state {
             State::Opening if self.deadline <= now => {
-                self.fail(CloseReason::TransportError, timed_out(Stage::Opening, self.current));
+                let stage = if self.preparing { Stage::Preparing } else { Stage::Opening };
+                self.fail(CloseReason::TransportError, timed_out(stage, self.current));
             }
             State::Closing if self.deadline <= now => {
                 self.fail(CloseReason::ForcedClose, timed_out(Stage::Closing, self.current));

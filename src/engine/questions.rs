@@ -86,6 +86,11 @@ impl Engine {
         self.handshake.as_ref().map_or(Protocol::Auto, |handshake| handshake.protocol)
     }
 
+    /// Whether binary comes as base64 where the session is.
+    pub(super) fn is_base64(&self) -> bool {
+        self.settings.base64.contains(&self.current)
+    }
+
     /// How many packets of the user's no transport is done with.
     pub(crate) fn queued(&self) -> usize {
         self.outbox.len()

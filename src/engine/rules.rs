@@ -31,10 +31,10 @@ impl Engine {
     /// The transports to move to, the first as soon as it can be. Only polling can fall silent without losing what is
     /// on its way.
     fn candidates(&self, handshake: &Handshake) -> VecDeque<Transport> {
-        let Settings { upgrade, transports, .. } = &self.settings;
+        let Settings { upgrade, transports, unfit, .. } = &self.settings;
         let moves = *upgrade && self.current == Transport::Polling;
         let others = transports.iter().copied().filter(|&other| moves && other != self.current);
-        others.filter(|&other| handshake.offers(other)).collect()
+        others.filter(|&other| handshake.offers(other) && !unfit.contains(&other)).collect()
     }
 
     fn begin_trial(&mut self, trial: Option<Trial>) {
@@ -53,7 +53,7 @@ impl Engine {
     }
 
     pub(super) fn handle_message(&mut self, data: Data) {
-        if self.protocol() == Protocol::Auto && !self.settings.base64.on(self.transport()) {
+        if self.protocol() == Protocol::Auto && !self.is_base64() {
             if let Data::Binary(bytes) = &data {
                 if bytes.first() != Some(&MESSAGE) {
                     self.learn(Protocol::V4); // protocol 3 would have the type first
@@ -95,14 +95,14 @@ impl Engine {
 
     /// Whether the next event has to wait: it carries binary whose first byte is protocol 3's or the user's.
     pub(super) fn awaits_protocol(&self) -> bool {
-        self.protocol() == Protocol::Auto && !self.settings.base64.on(self.transport()) && self.inbox.next_is_binary()
+        self.protocol() == Protocol::Auto && !self.is_base64() && self.inbox.next_is_binary()
     }
 
     fn learn(&mut self, protocol: Protocol) {
         if let (Some(handshake), Some(heartbeat)) = (&mut self.handshake, &mut self.heartbeat) {
             handshake.protocol = protocol;
             heartbeat.learn(protocol);
-            if protocol == Protocol::V3 && !self.settings.base64.on(self.transport()) {
+            if protocol == Protocol::V3 && !self.is_base64() {
                 self.inbox.strip_type_bytes();
             }
         }
@@ -159,7 +159,7 @@ impl Engine {
     /// Goes on to the next transport of the list, and has the one that failed left alone from then on.
     fn try_next_transport(&mut self) -> bool {
         let transports = &mut self.settings.transports;
-        if !self.settings.try_all_transports || transports.len() < 2 {
+        if !self.settings.try_all_transports || transports.len() < 2 || self.preparing {
             return false;
         }
         transports.remove(0);

@@ -8,8 +8,9 @@ pub(crate) struct Settings {
     pub(crate) transports: Vec<Transport>, // the first opens the session
     pub(crate) try_all_transports: bool,
     pub(crate) upgrade: bool, // from polling to the first of the others that the server offers and that works
+    pub(crate) unfit: Vec<Transport>, // those not to move to
     pub(crate) protocol: Protocol,
-    pub(crate) base64: Base64,
+    pub(crate) base64: Vec<Transport>, // those on which binary always goes so
     pub(crate) jsonp: bool,
     pub(crate) events: EventSet,
     pub(crate) handshake_timeout: Duration,
@@ -29,8 +30,9 @@ impl Default for Settings {
             transports: vec![Transport::Polling, Transport::WebSocket],
             try_all_transports: false,
             upgrade: true,
+            unfit: Vec::new(),
             protocol: Protocol::Auto,
-            base64: Base64::default(),
+            base64: Vec::new(),
             jsonp: false,
             events: EventSet::NONE,
             handshake_timeout: Duration::from_secs(20),
@@ -42,22 +44,6 @@ impl Default for Settings {
             max_queued_events: 1024,
             max_message_size: 16 << 20,
             allow_oversized: false,
-        }
-    }
-}
-
-/// On which transports binary always goes as base64.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Base64 {
-    pub(crate) polling: bool,
-    pub(crate) websocket: bool,
-}
-
-impl Base64 {
-    pub(super) fn on(self, transport: Transport) -> bool {
-        match transport {
-            Transport::Polling => self.polling,
-            Transport::WebSocket => self.websocket,
         }
     }
 }

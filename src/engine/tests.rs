@@ -58,7 +58,7 @@ impl Session {
     /// All that goes out now.
     fn transmit(&mut self) -> Vec<(Packet, Transport)> {
         let mut sent = Vec::new();
-        for via in [WebSocket, Polling] {
+        for via in [OTHER, WebSocket, Polling] {
             while let Some(packet) = self.engine.poll_transmit(via, self.now) {
                 sent.push((packet, via));
             }
@@ -124,6 +124,7 @@ fn broken(via: Transport) -> Error {
     Error::transport_failed(via, Stage::Reading, "broken")
 }
 
+const OTHER: Transport = Transport::Custom("other");
 const INTERVAL: Duration = Duration::from_secs(25);
 const TIMEOUT: Duration = Duration::from_secs(20);
 const SECOND: Duration = Duration::from_secs(1);
@@ -488,6 +489,44 @@ mod upgrade {
     }
 
     #[test]
+    fn the_next_transport_is_tried_when_one_fails() {
+        let transports = vec![Polling, OTHER, Transport::Custom("not offered"), WebSocket];
+        let settings = Settings { transports, ..Settings::default() };
+        let mut session = Session::open_with(settings, handshake(Protocol::V4, &["websocket", "unknown", "other"]));
+        assert_eq!(session.transmit(), [(Packet::Ping("probe".into()), OTHER)]);
+        session.wait(9 * SECOND);
+        session.engine.handle_error(broken(OTHER), OTHER, session.now);
+        assert_eq!(session.events(), ["upgrading", "upgradeerror", "upgrading"]);
+        assert!(!session.engine.wants_poll(), "a GET that need not hang waits for the new one, too");
+
+        session.engine.handle_error(broken(OTHER), OTHER, session.now);
+        session.receive(pong("wrong"), OTHER);
+        assert_eq!(session.engine.trial(), Some(WebSocket), "what has failed can't fail again");
+        assert_eq!(session.transmit(), [(Packet::Ping("probe".into()), WebSocket)]);
+        session.wait(9 * SECOND);
+        session.receive(pong("probe"), WebSocket);
+        session.engine.handle_silence();
+        assert_eq!((session.engine.transport(), session.events()), (WebSocket, vec!["upgrade".to_owned()]));
+    }
+
+    #[test]
+    fn nothing_more_is_tried_once_the_session_closes() {
+        let transports = vec![Polling, WebSocket, OTHER];
+        let handshake = || handshake(Protocol::V4, &["websocket", "other"]);
+        for answered in [false, true] {
+            let settings = Settings { transports: transports.clone(), ..Settings::default() };
+            let mut session = Session::open_with(settings, handshake());
+            session.transmit();
+            if answered {
+                session.receive(pong("probe"), WebSocket);
+            }
+            session.engine.close(session.now);
+            session.engine.handle_error(broken(WebSocket), WebSocket, session.now);
+            assert_eq!((session.engine.trial(), session.engine.wants_close()), (None, true));
+        }
+    }
+
+    #[test]
     fn a_session_that_ends_meanwhile_reports_the_failed_upgrade_first() {
         for mut session in [Session::probing(), Session::silencing()] {
             session.receive(Packet::Close, Polling);
@@ -510,16 +549,15 @@ mod sending {
 
     #[test]
     fn counts_base64_on_the_transport_that_speaks_it() {
-        for (transport, polling, websocket) in
-            [(Polling, true, false), (Polling, false, true), (WebSocket, true, false), (WebSocket, false, true)]
+        for (transport, base64) in
+            [(Polling, Polling), (Polling, WebSocket), (WebSocket, Polling), (WebSocket, WebSocket)]
         {
-            let base64 = Base64 { polling, websocket };
-            let settings = Settings { transports: vec![transport], base64, ..Settings::default() };
+            let settings = Settings { transports: vec![transport], base64: vec![base64], ..Settings::default() };
             let mut session = Session::open_with(settings, handshake(Protocol::V4, &[]));
             let sent = session.engine.send(vec![0; 90].into());
             // Polling in protocol 4 knows nothing else.
-            let fits = transport == WebSocket && !websocket;
-            assert_eq!(sent.is_ok(), fits, "{transport}, {base64:?}: {sent:?}");
+            let fits = transport == WebSocket && base64 != WebSocket;
+            assert_eq!(sent.is_ok(), fits, "{transport}, base64 on {base64}: {sent:?}");
         }
     }
 
@@ -813,7 +851,7 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let via = || prop_oneof![3 => Just(Polling), 2 => Just(WebSocket)];
+    let via = || prop_oneof![3 => Just(Polling), 2 => Just(WebSocket), 1 => Just(OTHER)];
     prop_oneof![
         12 => Just(Step::Send),
         12 => Just(Step::Transmit),
@@ -845,8 +883,9 @@ struct World {
 
 impl World {
     fn new(protocol: Protocol) -> Self {
-        let mut session = Session::opening(Settings::default());
-        session.receive(Packet::Open(handshake(protocol, &["websocket"])), Polling);
+        let transports = vec![Polling, WebSocket, OTHER];
+        let mut session = Session::opening(Settings { transports, ..Settings::default() });
+        session.receive(Packet::Open(handshake(protocol, &["websocket", "other"])), Polling);
         Self {
             session,
             sent: Vec::new(),
@@ -869,11 +908,11 @@ impl World {
             }
             Step::Transmit => {
                 let silent = session.engine.wants_silence();
-                let current = session.engine.transport();
+                let (current, trial) = (session.engine.transport(), session.engine.trial());
                 for (packet, via) in session.transmit() {
                     assert!(!silent, "{packet:?} was written while polling fell silent");
                     match packet {
-                        Packet::Ping(data) if data == "probe" => assert_eq!((via, current), (WebSocket, Polling)),
+                        Packet::Ping(data) if data == "probe" => assert_eq!((Some(via), current), (trial, Polling)),
                         Packet::Message(_) => {
                             assert_eq!(via, current);
                             self.on_the_way.push(packet);
@@ -891,7 +930,7 @@ impl World {
                     self.received.push(format!("message {text}"));
                 }
             }
-            Step::Answer => session.receive(pong("probe"), WebSocket),
+            Step::Answer => session.receive(pong("probe"), session.engine.trial().unwrap_or(WebSocket)),
             Step::Noop(via) => session.receive(Packet::Noop, via),
             Step::Ping => session.receive(ping(), session.engine.transport()),
             Step::Silence => {
@@ -930,7 +969,7 @@ impl World {
         if engine.state() == State::Closed {
             assert!(engine.has_told_close());
             assert_eq!(engine.poll_timeout(), None);
-            assert!([WebSocket, Polling].iter().all(|&via| engine.next_transmit(via).is_none()));
+            assert!([OTHER, WebSocket, Polling].iter().all(|&via| engine.next_transmit(via).is_none()));
         } else {
             assert!(engine.poll_timeout().is_some(), "without a deadline a state can last for ever");
         }

@@ -6,7 +6,7 @@ use tower::ServiceExt;
 
 use super::call::{Call, Polling, Session, decode};
 use crate::{
-    Error, Packet, Protocol, Transport,
+    Error, Handshake, Packet, Protocol, Transport,
     codec::{Codec, Payload},
     http::HttpClient,
 };
@@ -45,6 +45,23 @@ pub(super) async fn open<S: HttpClient>(
     Ok((polling, payload))
 }
 
+/// Takes over a session that was opened elsewhere, as if the reply to its handshake had just come.
+pub(super) async fn resume<S: HttpClient>(
+    mut polling: Polling<S>,
+    plain: Polling<S>,
+    handshake: Handshake,
+) -> Result<(Polling<S>, Payload), Error> {
+    let mut codec = Codec::of(handshake.protocol);
+    if codec == Codec::v3() && is_engine_io_1(plain).await {
+        codec = Codec::v3_engine_io_1();
+    }
+    let codec = codec.base64(polling.base64).jsonp(polling.jsonp);
+    let payload = codec.decode_payload(codec.encode_payload(&[Packet::Open(handshake)]));
+    polling.session = session(&payload)?;
+    polling.protocol = codec.protocol();
+    Ok((polling, payload))
+}
+
 /// Finds out which protocol a server speaks by a handshake that is thrown away.
 pub(crate) async fn ask_protocol<S: HttpClient>(mut polling: Polling<S>) -> Result<Protocol, Error> {
     match polling.clone().oneshot(Call::Poll).await {
@@ -58,8 +75,8 @@ pub(crate) async fn ask_protocol<S: HttpClient>(mut polling: Polling<S>) -> Resu
     }
 }
 
-/// With base64, engine.io 1 shows itself only in a handshake without: that one it answers in binary. Where such a
-/// handshake can't be had, a later version is the better guess.
+/// Engine.io 1 shows itself only in a handshake without base64: that one it answers in binary. Where such a handshake
+/// can't be had, a later version is the better guess.
 async fn is_engine_io_1<S: HttpClient>(mut plain: Polling<S>) -> bool {
     plain.base64 = false;
     plain.protocol = Protocol::V3;

@@ -13,7 +13,7 @@ use super::{
     discovery,
 };
 use crate::{
-    Error, Packet,
+    Error, Handshake, Packet,
     codec::{Payload, PayloadSize},
     http::HttpClient,
     link::Link,
@@ -44,14 +44,26 @@ impl<S: HttpClient> LongPolling<S> {
     /// Begins a session. `plain` is the same polling without JSONP; `fallback` is what to try when the reply to the
     /// first handshake can't be read.
     pub(crate) fn open(polling: Polling<S>, plain: Polling<S>, fallback: Option<Polling<S>>) -> Self {
+        Self::new(polling.clone(), async {
+            match (discovery::open(polling, plain.clone()).await, fallback) {
+                (Err(Error::Decode { .. }), Some(fallback)) => discovery::open(fallback, plain).await,
+                (opened, _) => opened,
+            }
+        })
+    }
+
+    /// Takes over a session that was opened elsewhere.
+    pub(crate) fn resume(polling: Polling<S>, plain: Polling<S>, handshake: Handshake) -> Self {
+        Self::new(polling.clone(), discovery::resume(polling, plain, handshake))
+    }
+
+    fn new(
+        polling: Polling<S>,
+        opening: impl Future<Output = Result<(Polling<S>, Payload), Error>> + Send + 'static,
+    ) -> Self {
         Self {
-            polling: polling.clone(),
-            opening: Some(Box::pin(async {
-                match (discovery::open(polling, plain.clone()).await, fallback) {
-                    (Err(Error::Decode { .. }), Some(fallback)) => discovery::open(fallback, plain).await,
-                    (opened, _) => opened,
-                }
-            })),
+            polling,
+            opening: Some(Box::pin(opening)),
             get: None,
             payload: Payload::empty(),
             batch: Vec::new(),

@@ -25,13 +25,14 @@ impl<L: Link + Unpin> Upgrading<L> {
             // When nothing moves, every part is pending and holds our waker. A failure is told to the engine, which
             // turns it into events.
             let now = now();
-            let switched = self.as_mut().drive_switch(now);
+            let opened = self.as_mut().drive_opening(now, cx);
+            let switched = self.as_mut().drive_trial();
             let read = self.as_mut().drive_read(now, cx);
             let flushed = self.as_mut().drive_flush(now, cx);
             let caught_up = !read && !flushed;
             let fired = self.as_mut().drive_timer(now, caught_up, cx);
             let wrote = self.as_mut().drive_write(now, cx);
-            if caught_up && !(fired || wrote || switched) {
+            if caught_up && !(fired || wrote || opened || switched) {
                 if round > 0 {
                     self.wakers.wake_other(half);
                 }
@@ -130,8 +131,8 @@ impl<L: Link + Unpin> Upgrading<L> {
         moved
     }
 
-    /// Opens, changes and drops transports as the engine has decided.
-    fn drive_switch(self: Pin<&mut Self>, now: Instant) -> bool {
+    /// Opens the transport that begins the session, and drops all at its end.
+    fn drive_opening(self: Pin<&mut Self>, now: Instant, cx: &mut Context<'_>) -> bool {
         let this = self.project();
         if this.span.is_none() {
             if let Some(handshake) = this.engine.handshake() {
@@ -143,19 +144,34 @@ impl<L: Link + Unpin> Upgrading<L> {
         match this.engine.state() {
             State::Closed => {
                 (*this.current, *this.trial, *this.opener) = (None, None, None);
-                return false;
+                false
             }
             State::Opening if this.current.as_ref().is_none_or(|slot| slot.via != via) => {
-                *this.current = this.opener.as_mut().map(|opener| Slot::new(via, opener.open(via, None)));
-                this.engine.handle_start(now);
-                return true;
+                let Some(opener) = this.opener else { return false };
+                match opener.poll_ready(cx) {
+                    Poll::Pending => {
+                        this.engine.handle_preparing(now);
+                        return false;
+                    }
+                    Poll::Ready(Err(error)) => this.engine.refuse(error),
+                    Poll::Ready(Ok(())) => {
+                        *this.current = Some(Slot::new(via, opener.open(via, None)));
+                        this.engine.handle_start(now);
+                    }
+                }
+                true
             }
             State::Closing if this.current.is_none() => {
                 this.engine.handle_closed(); // it was never begun
-                return true;
+                true
             }
-            _ => {}
+            _ => false,
         }
+    }
+
+    /// Opens, drops and moves to the transport on trial, as the engine has decided.
+    fn drive_trial(self: Pin<&mut Self>) -> bool {
+        let this = self.project();
         let wanted = this.engine.trial();
         if this.trial.as_ref().map(|slot| slot.via) != wanted {
             let opener = wanted.zip(this.opener.as_mut()).zip(this.engine.handshake());

@@ -1,0 +1,105 @@
+//! Carries a session over a transport of one's own: here a WebSocket by hand, with tokio-tungstenite.
+//!
+//! ```sh
+//! cargo run --example own_transport                          # with a server of its own
+//! cargo run --example own_transport -- http://localhost:3000 # with yours, which should echo
+//! ```
+#![allow(clippy::print_stdout)] // what happens is what it shows
+
+use std::{env, error::Error, sync::Arc};
+
+use bytes::Bytes;
+use engineio_client::{BoxError, Client, CustomTransport, Data, Event, Packet, Transport, TransportRequest};
+use engineioxide::{DisconnectReason, Socket, Str, handler::EngineIoHandler, service::EngineIoService};
+use futures::{Sink, SinkExt, Stream, StreamExt, TryStreamExt, future::ready};
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::{client_async, tungstenite::Message};
+use tower::service_fn;
+
+/// A WebSocket as a stream and sink of packets. The codec knows how they are written.
+async fn websocket(
+    request: TransportRequest,
+) -> Result<impl Stream<Item = Result<Packet, BoxError>> + Sink<Packet, Error = BoxError>, BoxError> {
+    let (uri, codec) = (request.uri(), request.codec());
+    let tcp = TcpStream::connect((uri.host().ok_or("no host")?, uri.port_u16().unwrap_or(80))).await?;
+    let (socket, _) = client_async(uri.to_string().replacen("http", "ws", 1), tcp).await?;
+    let outgoing = move |packet| {
+        ready(Ok(match codec.encode_frame(&packet) {
+            Data::Text(text) => Message::text(text.as_str()),
+            Data::Binary(bytes) => Message::Binary(bytes),
+        }))
+    };
+    let incoming = move |message| {
+        let packet = match message {
+            Message::Text(text) => codec.decode_frame(text.as_str().into()).map(Some),
+            Message::Binary(bytes) => codec.decode_frame(bytes.into()).map(Some),
+            _ => Ok(None), // the WebSocket's own
+        };
+        ready(packet.map_err(BoxError::from))
+    };
+    Ok(socket.with(outgoing).err_into().try_filter_map(incoming))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let url = match env::args().nth(1) {
+        Some(url) => url,
+        None => serve().await?,
+    };
+    let client = Client::builder()
+        .custom_transport(CustomTransport::new("websocket", service_fn(websocket)))
+        .transports([Transport::Polling, Transport::Custom("websocket")])
+        .build()?;
+    let mut socket = client.connect(url.parse()?).await?;
+    while let Some(event) = socket.next().await {
+        match event {
+            Event::Upgrade(transport) => {
+                println!("now on {transport:?}");
+                socket.send("hello".into()).await?;
+            }
+            Event::Message(data) => {
+                println!("message: {data:?}");
+                socket.close().await?;
+            }
+            Event::UpgradeError(error) => return Err(error.into()),
+            Event::Close(close) => println!("close: {close}"),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Starts a server that echoes, and tells its URL.
+async fn serve() -> Result<String, Box<dyn Error>> {
+    let service = EngineIoService::new(Arc::new(Echo));
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service.clone());
+            tokio::spawn(connection.with_upgrades());
+        }
+    });
+    Ok(url)
+}
+
+#[derive(Debug)]
+struct Echo;
+
+impl EngineIoHandler for Echo {
+    type Data = ();
+
+    fn on_connect(self: Arc<Self>, _: Arc<Socket<()>>) {}
+
+    fn on_disconnect(&self, _: Arc<Socket<()>>, _: DisconnectReason) {}
+
+    fn on_message(self: &Arc<Self>, text: Str, socket: Arc<Socket<()>>) {
+        let _ = socket.emit(text); // fails only if the session is gone
+    }
+
+    fn on_binary(self: &Arc<Self>, bytes: Bytes, socket: Arc<Socket<()>>) {
+        let _ = socket.emit_binary(bytes);
+    }
+}
