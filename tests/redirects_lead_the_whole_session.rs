@@ -121,7 +121,7 @@ async fn a_websocket_alone_follows_too() {
         let mut server = reference(version).await;
         let there = server.url().replace("http", "ws");
         let redirecting = Redirecting::start(move |_| format!("{there}/engine.io/?shard=7")).await;
-        let client = client().transports([Transport::WebSocket]).subprotocols([]);
+        let client = client().transports([Transport::WebSocket]);
         let mut session = Session::connect(version, client, &with_user(&redirecting.front.url)).await;
         session.echo("hi").await;
         session.echo(vec![1, 2, 3]).await;

@@ -90,7 +90,8 @@ impl<S> Layer<S> for RedirectLayer {
 ///
 /// Once a redirect has led to another origin (scheme, host or port), only headers that say nothing of the user go with
 /// the requests: `Accept`, `Accept-Encoding`, `Connection`, `Content-Length`, `Content-Type`, `User-Agent`, `Upgrade` and
-/// those of a WebSocket's handshake. Layers below, a cookie jar say, see where the request goes and add what they like.
+/// those of a WebSocket's handshake. So layers above may give headers to the first origin; those below, a cookie jar say,
+/// see where the request goes and add what they like.
 ///
 /// It fails with a [`RedirectError`] where a redirect can't be followed. See [`RedirectLayer`] for an example and for how
 /// to create one.
