@@ -26,13 +26,10 @@ fn chain<'a>(own: &'a CertificateBag, all: &'a [CertificateBag]) -> impl Iterato
 
 /// Wrong passphrases show in the checksum, or where there is none in what is deciphered.
 fn refused(error: Error, passphrase: Option<&str>) -> TlsError {
-    match error {
-        Error::MacError(_) | Error::UnpadError | Error::Pkcs5Error(_) if passphrase.is_none() => {
-            TlsError::Encrypted { option: "pfx" }
-        }
-        Error::MacError(_) | Error::UnpadError | Error::Pkcs5Error(_) => {
-            TlsError::Passphrase { option: "pfx", source: error.into() }
-        }
-        error => TlsError::unreadable("pfx", error),
+    let is_closed = matches!(error, Error::MacError(_) | Error::UnpadError | Error::Pkcs5Error(_));
+    match passphrase {
+        _ if !is_closed => TlsError::unreadable("pfx", error),
+        Some(_) => TlsError::Passphrase { option: "pfx", source: error.into() },
+        None => TlsError::Encrypted { option: "pfx" },
     }
 }
