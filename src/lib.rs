@@ -47,6 +47,7 @@
 //! | `native-certs` | no | `TlsRoots::NativeCerts`: the platform's roots, judged by rustls |
 //! | `encrypted-keys` | no | `TlsBuilder::passphrase`, for client certificates whose key is encrypted |
 //! | `pfx` | no | `TlsBuilder::pfx`, for client certificates in PKCS#12; `encrypted-keys` with it |
+//! | `http2` | no | `ClientBuilder::http2`: polling by HTTP/2 |
 //!
 //! # Source
 //!

@@ -358,13 +358,26 @@ impl ClientBuilder {
     /// Sets what connections go through, polling's and the WebSocket's alike; by default nothing, and the environment is
     /// only read by [`Proxy::from_env`]. A connector or service of one's own does that in its own way.
     pub fn proxy(mut self, proxy: Proxy) -> Self {
-        self.connections.proxy = Some(proxy);
+        self.connections.proxy = proxy;
         self
     }
 
     /// Takes back what [`proxy`](Self::proxy) set.
     pub fn no_proxy(mut self) -> Self {
-        self.connections.proxy = None;
+        self.connections.proxy = Proxy::default();
+        self
+    }
+
+    /// Sets whether polling may speak HTTP/2, with `https` servers that take it when it is offered by ALPN, whatever
+    /// [`Tls`] says of that; `false` by default. The WebSocket has connections of its own then, by HTTP/1.1. A connector
+    /// or service of one's own does that in its own way.
+    ///
+    /// Sessions of one client with one server share a connection of HTTP/2, and their polls do not wait for each
+    /// other. One session gains little: its upgrade can't take over the handshake's connection, and needs another
+    /// handshake of TLS.
+    #[cfg(feature = "http2")]
+    pub fn http2(mut self, http2: bool) -> Self {
+        self.connections.http2 = http2;
         self
     }
 

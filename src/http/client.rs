@@ -16,7 +16,8 @@ pub(crate) struct Connections {
     pub(crate) connect_timeout: Duration,
     pub(crate) tcp: Tcp,
     pub(crate) tls: Option<Tls>,
-    pub(crate) proxy: Option<Proxy>,
+    pub(crate) proxy: Proxy,
+    pub(crate) http2: bool,
     #[cfg(unix)]
     pub(crate) unix_socket: Option<PathBuf>,
     pub(crate) connector: Option<HttpService>, // hyper over a connector of the user's
@@ -26,29 +27,33 @@ pub(crate) struct Connections {
 
 impl Connections {
     /// Hyper over the connections that were asked for.
-    pub(crate) fn client(&self) -> HttpService {
-        let http = self.connector.clone().unwrap_or_else(|| self.made());
+    pub(crate) fn client(self) -> HttpService {
         #[cfg(feature = "decompression")]
-        if self.decompression {
+        let decompression = self.decompression;
+        let http = self.made();
+        #[cfg(feature = "decompression")]
+        if decompression {
             return super::decompression::decompressed(http);
         }
         http
     }
 
-    /// Hyper over a Unix socket, or over TCP and through the proxy, and over TLS for `https`.
-    fn made(&self) -> HttpService {
-        let tls = || self.tls.clone();
-        #[cfg(unix)]
-        if let Some(path) = &self.unix_socket {
-            return with_connector(TlsConnector::or_default(unix::connector(path.clone()), tls()));
+    /// Hyper over the user's connector, a Unix socket, or TCP and the proxy, and over TLS for `https`.
+    fn made(self) -> HttpService {
+        if let Some(http) = self.connector {
+            return http;
         }
-        let tcp = self.tcp.clone().connector(self.connect_timeout);
-        let Some(proxy) = self.proxy.clone() else {
-            return with_connector(TlsConnector::or_default(tcp, tls()));
-        };
-        let proxied = ProxyConnector::new(tcp, proxy.clone()).timeout(self.connect_timeout);
-        let client = |forwards| hyper(TlsConnector::or_default(proxied.clone().forwards(forwards), tls()));
-        boxed(Clients { direct: client(false), forwarded: client(true), proxy })
+        let Self { connect_timeout, tcp, tls, proxy, http2, .. } = self;
+        #[cfg(unix)]
+        if let Some(path) = self.unix_socket {
+            let direct = TlsConnector::or_default(unix::connector(path), tls);
+            let polling = direct.clone().http2(http2);
+            return boxed(Clients { direct: hyper(direct), polling: hyper(polling), proxy: Proxy::default(), http2 });
+        }
+        let proxied = ProxyConnector::new(tcp.connector(connect_timeout), proxy.clone()).timeout(connect_timeout);
+        let direct = TlsConnector::or_default(proxied, tls);
+        let polling = direct.clone().map_inner(ProxyConnector::forwarding).http2(http2);
+        boxed(Clients { direct: hyper(direct), polling: hyper(polling), proxy, http2 })
     }
 }
 
@@ -58,7 +63,8 @@ impl Default for Connections {
             connect_timeout: Duration::from_secs(20),
             tcp: Tcp::new(),
             tls: None,
-            proxy: None,
+            proxy: Proxy::default(),
+            http2: false,
             #[cfg(unix)]
             unix_socket: None,
             connector: None,
@@ -77,14 +83,20 @@ where
 }
 
 fn hyper<C: Connect + Clone>(connector: C) -> Client<C, RequestBody> {
-    Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .pool_max_idle_per_host(MAX_IDLE)
-        .build(connector)
+    let mut builder = Client::builder(TokioExecutor::new());
+    builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_TIMEOUT).pool_max_idle_per_host(MAX_IDLE);
+    #[cfg(feature = "http2")]
+    builder.timer(TokioTimer::new()).http2_keep_alive_interval(PING_INTERVAL).http2_keep_alive_timeout(PING_TIMEOUT);
+    builder.build(connector)
 }
 
 /// Node's HTTP server closes an idle connection after 5 s; a POST that meets that moment can't be repeated.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// One for the GET, one for the POST.
 const MAX_IDLE: usize = 2;
+/// A connection of HTTP/2 is shared by all sessions: a dead one has to go before the next is opened on it. Between them
+/// these are a handshake's timeout.
+#[cfg(feature = "http2")]
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+#[cfg(feature = "http2")]
+const PING_TIMEOUT: Duration = Duration::from_secs(10);

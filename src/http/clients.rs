@@ -12,13 +12,16 @@ use tower::Service;
 
 use super::{Proxy, RequestBody};
 
-/// Sends requests that a proxy is to forward by `forwarded`, and all others by `direct`: where both would go the same
-/// way there is one pool of connections, and a WebSocket takes the one that the handshake has made.
+/// Where both would make the same connections there is one pool of them, and a WebSocket takes the connection that the
+/// handshake has made.
 #[derive(Clone)]
 pub(super) struct Clients<C> {
+    /// Speaks HTTP/1.1 with the server itself.
     pub(super) direct: Client<C, RequestBody>,
-    pub(super) forwarded: Client<C, RequestBody>,
+    /// Leaves requests to proxies that forward them, and speaks HTTP/2 where it may.
+    pub(super) polling: Client<C, RequestBody>,
     pub(super) proxy: Proxy,
+    pub(super) http2: bool,
 }
 
 impl<C> Service<Request<RequestBody>> for Clients<C>
@@ -37,12 +40,15 @@ where
         if request.headers().contains_key(UPGRADE) {
             return self.direct.request(request);
         }
-        let Some(proxy) = self.proxy.forwards(request.uri()) else {
-            return self.direct.request(request);
-        };
-        if let Some(credentials) = proxy.basic_auth() {
-            request.headers_mut().entry(PROXY_AUTHORIZATION).or_insert_with(|| credentials.clone());
+        if let Some(proxy) = self.proxy.forwards(request.uri()) {
+            if let Some(credentials) = proxy.basic_auth() {
+                request.headers_mut().entry(PROXY_AUTHORIZATION).or_insert_with(|| credentials.clone());
+            }
+            return self.polling.request(request);
         }
-        self.forwarded.request(request)
+        match request.uri().scheme_str() {
+            Some("https") if self.http2 => self.polling.request(request),
+            _ => self.direct.request(request),
+        }
     }
 }

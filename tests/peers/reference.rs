@@ -26,7 +26,8 @@ impl Reference {
         Self::start_with(json!({ "version": version.to_string(), "options": options })).await
     }
 
-    /// Starts a server from all that `node/server.js` takes: also `greet`, `log_requests`, `tls` and `unix_socket`.
+    /// Starts a server from all that `node/server.js` takes: also `greet`, `log_requests`, `tls`, `http2` and
+    /// `unix_socket`.
     pub(crate) async fn start_with(config: Value) -> Self {
         let process = Process::spawn("server.js", &[&config.to_string()]);
         let scheme = if config["tls"].is_object() { "https" } else { "http" };

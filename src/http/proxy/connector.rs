@@ -54,8 +54,8 @@ impl<C> ProxyConnector<C> {
     }
 
     /// Leaves requests for `http` to HTTP proxies, which then read them.
-    pub(in crate::http) fn forwards(mut self, forwards: bool) -> Self {
-        self.forwards = forwards;
+    pub(in crate::http) fn forwarding(mut self) -> Self {
+        self.forwards = true;
         self
     }
 }

@@ -103,3 +103,10 @@ impl Proxy {
         (speaks_http && target.scheme_str() == Some("http")).then_some(proxy)
     }
 }
+
+impl Default for Proxy {
+    /// None for anything.
+    fn default() -> Self {
+        Self::new(Matcher::builder().build())
+    }
+}

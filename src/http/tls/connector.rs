@@ -35,22 +35,36 @@ use crate::BoxError;
 pub struct TlsConnector<C> {
     inner: C,
     tls: Option<Tls>, // none without a provider
+    http2: bool,      // whether that is asked for first
 }
 
 impl<C> TlsConnector<C> {
     /// Wraps a connector.
     pub fn new(inner: C, tls: Tls) -> Self {
-        Self { inner, tls: Some(tls) }
+        Self { inner, tls: Some(tls), http2: false }
     }
 
     /// The same with the platform's roots, if there is no other TLS.
     pub(in crate::http) fn or_default(inner: C, tls: Option<Tls>) -> Self {
-        Self { inner, tls: tls.or_else(|| Tls::builder().build().ok()) }
+        Self { inner, tls: tls.or_else(|| Tls::builder().build().ok()), http2: false }
+    }
+
+    /// Changes the connector inside.
+    pub(in crate::http) fn map_inner(self, change: impl FnOnce(C) -> C) -> Self {
+        Self { inner: change(self.inner), ..self }
+    }
+
+    /// Asks for HTTP/2 before HTTP/1.1, instead of what the settings have for ALPN.
+    pub(in crate::http) fn http2(self, http2: bool) -> Self {
+        Self { http2, ..self }
     }
 
     fn https(&self, ready: C, uri: &Uri) -> Result<HttpsConnector<C>, TlsError> {
         let tls = self.tls.as_ref().ok_or(TlsError::NoProvider)?;
-        let config = tls.config()?;
+        let mut config = tls.config()?;
+        if self.http2 {
+            Arc::make_mut(&mut config).alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        }
         let Inner { server_name, verified, .. } = &*tls.inner;
         if !verified {
             tracing::warn!(host = uri.host(), "the server's certificate is not verified");

@@ -1,9 +1,11 @@
 // A reference server that echoes, obeys `!` commands, and tells on stdout what happens to it:
 //   node server.js '{"version": "6", "options": {"pingInterval": 300}, "greet": ["hi"], "log_requests": true}'
-// With `tls`, what `https.createServer` takes, it speaks TLS; with `unix_socket` it listens there.
+// With `tls`, what `https.createServer` takes, it speaks TLS; with `http2` also HTTP/2 to who asks for it by ALPN. With
+// `unix_socket` it listens there.
 "use strict";
 
 const http = require("http");
+const http2 = require("http2");
 const https = require("https");
 const lines = require("./lines");
 
@@ -14,7 +16,7 @@ const connections = new Set(); // TCP
 const sessions = new Map(); // Engine.IO, by id
 
 const notFound = (request, response) => response.writeHead(404).end();
-const server = config.tls ? https.createServer(config.tls, notFound) : http.createServer(notFound);
+const server = createServer();
 server.on("connection", (connection) => {
   connections.add(connection);
   connection.on("close", () => connections.delete(connection));
@@ -25,6 +27,11 @@ server.listen(config.unix_socket ? { path: config.unix_socket } : { port: 0, hos
   lines.write({ event: "listening", port: server.address().port });
 });
 lines.read(onOrder);
+
+function createServer() {
+  if (config.http2) return http2.createSecureServer({ ...config.tls, allowHTTP1: true }, notFound);
+  return config.tls ? https.createServer(config.tls, notFound) : http.createServer(notFound);
+}
 
 function onSession(session) {
   const { id: sid, request } = session;
@@ -140,8 +147,8 @@ function bigEndian(number) {
 }
 
 function logRequests() {
-  const log = ({ method, url, headers, socket }) =>
-    lines.write({ event: "request", method, url, headers, client: socket.remoteAddress });
+  const log = ({ method, url, headers, httpVersion: version, socket }) =>
+    lines.write({ event: "request", method, url, headers, version, client: socket.remoteAddress });
   server.prependListener("request", log);
   // A listener of ours alone would leave upgrades unanswered that Node otherwise takes for plain requests.
   if (server.listenerCount("upgrade") > 0) server.prependListener("upgrade", log);
