@@ -299,6 +299,20 @@ async fn a_sink_that_is_not_ready_holds_packets_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn closing_ends_at_its_timeout() {
+    let (mut socket, _far) = open(|client| client).await;
+    for text in ["a", "b", "c"] {
+        socket.feed(text.into()).await.unwrap();
+    }
+    let begun = Instant::now();
+    socket.close().await.unwrap();
+    assert_eq!(begun.elapsed(), Duration::from_secs(5));
+    let close = close(socket).await;
+    assert!(matches!(close.error(), Some(Error::Timeout { transport: WIRE, stage: Stage::Closing })), "{close:?}");
+    assert_eq!([close.in_doubt(), close.unsent()].concat(), ["a".into(), "b".into(), "c".into()]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn upgrades_are_tried_one_after_the_other() {
     let names = ["ends", "fails", "refuses", "hangs", "works", "spare"];
     let (transports, asked): (Vec<_>, Vec<_>) = names.iter().map(|name| asking(name)).unzip();

@@ -234,7 +234,7 @@ impl Engine {
             return self.trial.as_ref().filter(|trial| trial.via() == via).and_then(Trial::next_transmit);
         }
         if self.heartbeat.is_none() || self.state == State::Closed || self.wants_silence() {
-            return None; // while polling falls silent, what is queued waits for the WebSocket
+            return None; // while polling falls silent, what is queued waits for what follows it
         }
         let packet = if self.upgrade_due { Some(&Packet::Upgrade) } else { self.control.as_ref() };
         packet.or_else(|| self.outbox.front())

@@ -32,9 +32,11 @@ impl Engine {
     /// on its way.
     fn candidates(&self, handshake: &Handshake) -> VecDeque<Transport> {
         let Settings { upgrade, transports, unfit, .. } = &self.settings;
-        let moves = *upgrade && self.current == Transport::Polling;
-        let others = transports.iter().copied().filter(|&other| moves && other != self.current);
-        others.filter(|&other| handshake.offers(other) && !unfit.contains(&other)).collect()
+        if !upgrade || self.current != Transport::Polling {
+            return VecDeque::new();
+        }
+        let fits = |&other: &_| other != self.current && handshake.offers(other) && !unfit.contains(&other);
+        transports.iter().copied().filter(fits).collect()
     }
 
     fn begin_trial(&mut self, trial: Option<Trial>) {

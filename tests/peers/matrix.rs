@@ -164,7 +164,8 @@ impl Cell {
     }
 
     pub(crate) fn client(self) -> ClientBuilder {
-        let transports = [self.way.begins_with(), self.way.ends_with()];
+        let mut transports = vec![self.way.begins_with(), self.way.ends_with()];
+        transports.dedup();
         Client::builder()
             .protocol(self.protocol)
             .transports(transports)
