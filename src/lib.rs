@@ -101,7 +101,7 @@ pub use transport::{Protocol, Transport};
 
 #[cfg(doc)]
 #[cfg_attr(
-    not(all(feature = "cookies", feature = "encrypted-keys")),
+    not(all(feature = "cookies", feature = "pfx")),
     allow(rustdoc::broken_intra_doc_links, rustdoc::private_intra_doc_links) // to what features bring
 )]
 #[doc = include_str!("docs/coming_from_javascript.md")]
