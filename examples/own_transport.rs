@@ -6,15 +6,13 @@
 //! ```
 #![allow(clippy::print_stdout)] // what happens is what it shows
 
-use std::{env, error::Error, sync::Arc};
+mod server;
 
-use bytes::Bytes;
+use std::{env, error::Error};
+
 use engineio_client::{BoxError, Client, CustomTransport, Data, Event, Packet, Transport, TransportRequest};
-use engineioxide::{DisconnectReason, Socket, Str, handler::EngineIoHandler, service::EngineIoService};
 use futures::{Sink, SinkExt, Stream, StreamExt, TryStreamExt, future::ready};
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio_tungstenite::{client_async, tungstenite::Message};
 use tower::service_fn;
 
@@ -46,7 +44,7 @@ async fn websocket(
 async fn main() -> Result<(), Box<dyn Error>> {
     let url = match env::args().nth(1) {
         Some(url) => url,
-        None => serve().await?,
+        None => server::start().await?,
     };
     let client = Client::builder()
         .custom_transport(CustomTransport::new("websocket", service_fn(websocket)))
@@ -69,37 +67,4 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
-}
-
-/// Starts a server that echoes, and tells its URL.
-async fn serve() -> Result<String, Box<dyn Error>> {
-    let service = EngineIoService::new(Arc::new(Echo));
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}", listener.local_addr()?);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service.clone());
-            tokio::spawn(connection.with_upgrades());
-        }
-    });
-    Ok(url)
-}
-
-#[derive(Debug)]
-struct Echo;
-
-impl EngineIoHandler for Echo {
-    type Data = ();
-
-    fn on_connect(self: Arc<Self>, _: Arc<Socket<()>>) {}
-
-    fn on_disconnect(&self, _: Arc<Socket<()>>, _: DisconnectReason) {}
-
-    fn on_message(self: &Arc<Self>, text: Str, socket: Arc<Socket<()>>) {
-        let _ = socket.emit(text); // fails only if the session is gone
-    }
-
-    fn on_binary(self: &Arc<Self>, bytes: Bytes, socket: Arc<Socket<()>>) {
-        let _ = socket.emit_binary(bytes);
-    }
 }

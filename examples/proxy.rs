@@ -7,15 +7,13 @@
 //! ```
 #![allow(clippy::print_stdout)] // what happens is what it shows
 
-use std::{env, error::Error, sync::Arc, time::Duration};
+mod server;
 
-use bytes::Bytes;
+use std::{env, error::Error, time::Duration};
+
 use engineio_client::{Client, Event, Proxy};
-use engineioxide::{DisconnectReason, Socket, Str, handler::EngineIoHandler, service::EngineIoService};
 use fast_socks5::server::{Socks5ServerProtocol, SocksServerError, run_tcp_proxy};
 use futures::{SinkExt, StreamExt};
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 
 #[tokio::main]
@@ -24,7 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (url, proxy) = match (args.next(), args.next()) {
         (Some(url), Some(proxy)) => (url, Proxy::all(proxy)?),
         (Some(url), None) => (url, Proxy::from_env()),
-        (None, _) => (serve().await?, Proxy::all(start_proxy().await?)?),
+        (None, _) => (server::start().await?, Proxy::all(start_proxy().await?)?),
     };
     let client = Client::builder().proxy(proxy).build()?;
     let mut socket = client.connect(url.parse()?).await?;
@@ -66,35 +64,4 @@ async fn tunnel(stream: TcpStream) -> Result<(), SocksServerError> {
     println!("proxy: a connection to {target}");
     run_tcp_proxy(command, &target, Duration::from_secs(10), true).await?;
     Ok(())
-}
-
-/// Starts a server that echoes, and tells its URL.
-async fn serve() -> Result<String, Box<dyn Error>> {
-    let service = EngineIoService::new(Arc::new(Echo));
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}", listener.local_addr()?);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service.clone());
-            tokio::spawn(connection.with_upgrades());
-        }
-    });
-    Ok(url)
-}
-
-#[derive(Debug)]
-struct Echo;
-
-impl EngineIoHandler for Echo {
-    type Data = ();
-
-    fn on_connect(self: Arc<Self>, _: Arc<Socket<()>>) {}
-
-    fn on_disconnect(&self, _: Arc<Socket<()>>, _: DisconnectReason) {}
-
-    fn on_message(self: &Arc<Self>, text: Str, socket: Arc<Socket<()>>) {
-        let _ = socket.emit(text); // fails only if the session is gone
-    }
-
-    fn on_binary(self: &Arc<Self>, _: Bytes, _: Arc<Socket<()>>) {}
 }
