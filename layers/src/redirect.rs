@@ -73,6 +73,16 @@ impl RedirectLayer {
     pub fn params(self, names: impl IntoIterator<Item = impl Into<Cow<'static, str>>>) -> Self {
         Self { params: names.into_iter().map(Into::into).collect(), ..self }
     }
+
+    /// Sends a request where the redirects have led, as a service of this layer does, for one that goes another way.
+    ///
+    /// # Errors
+    ///
+    /// [`RedirectError::Location`] if that makes no URL with what the request has of its own.
+    pub fn lead<B>(&self, req: &mut Request<B>) -> Result<(), RedirectError> {
+        let moved = self.place.get().and_then(Option::as_ref);
+        moved.map_or(Ok(()), |moved| moved.lead(req, &self.params))
+    }
 }
 
 impl<S> Layer<S> for RedirectLayer {
@@ -122,8 +132,7 @@ where
             None if req.method() == Method::GET => Some(Search::new(req.clone(), self.layer.clone())),
             _ => None,
         };
-        let moved = self.layer.place.get().and_then(Option::as_ref);
-        let led = moved.map_or(Ok(()), |moved| moved.lead(&mut req, &self.layer.params));
+        let led = self.layer.lead(&mut req);
         RedirectFuture { service: ready, next: Some(led.map(|()| req)), reply: None, search }
     }
 }
@@ -312,6 +321,21 @@ mod tests {
 
     fn layer() -> RedirectLayer {
         RedirectLayer::new(3).params(["sid", "t"])
+    }
+
+    #[tokio::test]
+    async fn a_request_that_goes_another_way_is_led_alike() {
+        let servers = Servers::new(&[("http://a/", "https://b/c?x=1")]);
+        let layer = RedirectLayer::new(1).params(["id"]);
+        let lead = || {
+            let mut req = Request::get("http://a/?id=1").header(COOKIE, "secret").body("").unwrap();
+            layer.lead(&mut req).map(|()| req)
+        };
+        let req = lead().unwrap();
+        assert_eq!((req.uri().to_string().as_str(), req.headers().len()), ("http://a/?id=1", 1));
+        servers.get(&layer, "http://a/").await.unwrap();
+        let req = lead().unwrap();
+        assert_eq!((req.uri().to_string().as_str(), req.headers().len()), ("https://b/c?x=1&id=1", 0));
     }
 
     #[tokio::test]

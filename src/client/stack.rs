@@ -96,17 +96,20 @@ impl Stack {
         let protocol = session.map_or(options.engine.protocol, |handshake| handshake.protocol);
         let sid = session.map(|handshake| handshake.sid.as_str());
         let request = endpoint.request(Method::GET, transport, protocol, sid, options.base64)?;
-        let (head, ()) = request.body(()).map_err(Error::invalid_request)?.into_parts();
-        let mut headers = head.headers;
-        #[cfg(feature = "cookies")]
-        if let Some(cookies) = options.cookies.as_ref().and_then(|jar| jar.cookies_for(&head.uri)) {
-            headers.insert(http::header::COOKIE, cookies);
+        let mut request = request.body(()).map_err(Error::invalid_request)?;
+        request.headers_mut().extend(options.extra_headers.clone()); // replaces what there is of the same names
+        if let Some(redirect) = &self.redirect {
+            redirect.lead(&mut request).map_err(Error::invalid_request)?;
         }
-        headers.extend(options.extra_headers.clone()); // replaces what there is of the same names
+        #[cfg(feature = "cookies")]
+        if let Some(cookies) = options.cookies.as_ref().and_then(|jar| jar.cookies_for(request.uri())) {
+            request.headers_mut().entry(http::header::COOKIE).or_insert(cookies);
+        }
+        let (head, ()) = request.into_parts();
         Ok(TransportRequest {
             transport,
             uri: head.uri,
-            headers,
+            headers: head.headers,
             session: session.cloned(),
             protocol,
             base64: options.base64,

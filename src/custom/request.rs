@@ -26,11 +26,13 @@ impl TransportRequest {
     }
 
     /// The URL, `http` or `https`: with the user's query, `EIO`, `transport`, and the `sid` of the session that there is.
+    /// If the handshake of that session was redirected, this leads to the same place.
     pub fn uri(&self) -> &Uri {
         &self.uri
     }
 
-    /// `User-Agent`, the URL's credentials, the cookies of the client's jar, and the user's own headers.
+    /// `User-Agent`, the URL's credentials, the cookies of the client's jar, and the user's own headers; without what was
+    /// not meant for another origin, if the handshake was redirected to one.
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }

@@ -174,6 +174,36 @@ async fn it_is_told_what_to_open() {
     assert!(debug.contains("wire") && !debug.contains("secret") && !debug.contains("mine"), "{debug}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn it_goes_where_the_handshake_was_led() {
+    let server = service_fn(|request: Request<RequestBody>| async move {
+        let response = Response::builder();
+        Ok::<_, BoxError>(match request.uri().host() {
+            Some("example.com") => {
+                let response = response.status(307).header("location", "https://there.example/x/?shard=7");
+                response.body(Full::<Bytes>::default())?
+            }
+            _ if request.uri().query().is_some_and(|query| query.contains("sid=")) => pending().await,
+            _ => {
+                let open = r#"0{"sid":"a","upgrades":["wire"],"pingInterval":25000,"pingTimeout":20000}"#;
+                response.body(Full::from(open))?
+            }
+        })
+    });
+    let (client, mut asked) = client(|client| {
+        let secrets = ["cookie", "x-token"].map(|name| (name.parse().unwrap(), "secret".parse().unwrap()));
+        let transports = [Transport::Polling, WIRE];
+        client.http_service(server).redirects(1).transports(transports).extra_headers(secrets.into_iter().collect())
+    });
+    let mut socket = client.open(uri());
+    assert_eq!(told(&mut socket, 2).await, ["Open(Handshake", "Upgrading(Custom(\"wire\"))"]);
+    assert!(socket.next().now_or_never().is_none());
+    let (request, _) = asked.next().await.unwrap();
+    assert_eq!(request.uri().to_string(), "https://there.example/x/?shard=7&EIO=4&transport=wire&sid=a");
+    let names: Vec<&str> = request.headers().keys().map(|name| name.as_str()).collect();
+    assert_eq!(names, ["accept", "user-agent"], "what was meant for another origin is left there");
+}
+
 #[cfg(feature = "cookies")]
 #[tokio::test(start_paused = true)]
 async fn it_is_given_the_jars_cookies() {
