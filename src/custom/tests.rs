@@ -98,8 +98,11 @@ fn client(set: impl FnOnce(ClientBuilder) -> ClientBuilder) -> (Client, mpsc::Un
 
 /// A session that is open, and the server's end of its transport.
 async fn open(set: impl FnOnce(ClientBuilder) -> ClientBuilder) -> (Socket, Far) {
+    open_over(wire(), set).await
+}
+
+async fn open_over((wire, far): (Wire, Far), set: impl FnOnce(ClientBuilder) -> ClientBuilder) -> (Socket, Far) {
     let (client, mut asked) = client(set);
-    let (wire, far) = wire();
     far.bring(Packet::Open(handshake()));
     let (opened, ()) = futures::join!(client.connect(uri()), async {
         let (_, answer) = asked.next().await.unwrap();
@@ -326,6 +329,21 @@ async fn a_sink_that_is_not_ready_holds_packets_back() {
     assert!(matches!(close.error(), Some(Error::Timeout { transport: WIRE, stage: Stage::Writing })), "{close:?}");
     assert_eq!(begun.elapsed(), Duration::from_secs(24 + 10));
     assert_eq!([close.in_doubt(), close.unsent()].concat(), ["3".into(), "4".into()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_is_never_ready_times_out() {
+    let (mut wire, far) = wire();
+    wire.outgoing.try_send("something else's".into()).unwrap();
+    let (mut socket, far) = open_over((wire, far), |client| client.write_timeout(Duration::from_secs(10))).await;
+    tokio::time::advance(Duration::from_secs(20)).await;
+    assert!(socket.next().now_or_never().is_none(), "there was nothing to write");
+    let begun = Instant::now();
+    socket.feed("hi".into()).await.unwrap();
+    let (close, _far) = (close(socket).await, far);
+    assert!(matches!(close.error(), Some(Error::Timeout { transport: WIRE, stage: Stage::Writing })), "{close:?}");
+    assert_eq!(begun.elapsed(), Duration::from_secs(10));
+    assert_eq!(close.unsent(), ["hi".into()]);
 }
 
 #[tokio::test(start_paused = true)]

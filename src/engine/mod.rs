@@ -31,7 +31,7 @@ pub(crate) struct Engine {
     upgrade_due: bool,       // the first packet on a transport that we moved to
     control: Option<Packet>, // a ping or pong for the current transport: one is enough, the last
     outbox: Outbox,
-    writing_since: Option<Instant>, // when the transport last got on with what it was handed, if it is not done
+    writing_since: Option<Instant>, // when the transport last got on with what it is to write, if it is not done
     inbox: Inbox,
     stats: Stats,
 }
@@ -187,6 +187,14 @@ impl Engine {
             State::Open => self.finish(CloseReason::TransportClose, None, frame),
             State::Closing | State::Closed => self.finish(CloseReason::ForcedClose, None, frame),
         }
+    }
+
+    /// The current transport can't be handed what is to be written yet: it has as long for that as for the writing.
+    /// Says whether that is news.
+    pub(crate) fn handle_no_room(&mut self, now: Instant) -> bool {
+        let is_news = self.writing_since.is_none();
+        self.writing_since.get_or_insert(now);
+        is_news
     }
 
     /// The current transport has got on with what it was handed.

@@ -80,7 +80,10 @@ impl<L: Link + Unpin> Upgrading<L> {
                     break; // it goes after the next flush
                 }
                 let sent = match slot.link.poll_ready_unpin(cx) {
-                    Poll::Pending => break,
+                    Poll::Pending => {
+                        moved |= via == this.engine.transport() && this.engine.handle_no_room(now);
+                        break;
+                    }
                     Poll::Ready(Ok(())) => this.engine.poll_transmit(via, now).map_or(Ok(()), |packet| {
                         trace!(%via, packet = packet.kind(), bytes = packet.data_len(), "sent");
                         slot.link.start_send_unpin(packet)
