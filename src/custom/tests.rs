@@ -347,6 +347,23 @@ async fn a_sink_that_is_never_ready_times_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_closes_between_two_attempts_is_done_at_once() {
+    let transports: Vec<CustomTransport> = (0..100)
+        .map(|number| {
+            let refuse = service_fn(|_| async { Err::<Wire, BoxError>("no".into()) });
+            CustomTransport::new(number.to_string().leak(), refuse)
+        })
+        .collect();
+    let client =
+        Client::builder().try_all_transports(true).transports(transports.iter().map(CustomTransport::transport));
+    let client = transports.into_iter().fold(client, ClientBuilder::custom_transport).build().unwrap();
+    let mut socket = client.open(uri());
+    assert!(socket.next().now_or_never().is_none(), "others have their turn in between");
+    assert!(socket.close().now_or_never().is_some());
+    assert_eq!(close(socket).await.reason(), CloseReason::ForcedClose);
+}
+
+#[tokio::test(start_paused = true)]
 async fn closing_ends_at_its_timeout() {
     let (mut socket, _far) = open(|client| client).await;
     for text in ["a", "b", "c"] {

@@ -144,12 +144,13 @@ impl<L: Link + Unpin> Upgrading<L> {
             }
         }
         let via = this.engine.transport();
+        let begun = this.current.as_ref().is_some_and(|slot| slot.via == via);
         match this.engine.state() {
             State::Closed => {
                 (*this.current, *this.trial, *this.opener) = (None, None, None);
                 false
             }
-            State::Opening if this.current.as_ref().is_none_or(|slot| slot.via != via) => {
+            State::Opening if !begun => {
                 let Some(opener) = this.opener else { return false };
                 match opener.poll_ready(cx) {
                     Poll::Pending => {
@@ -164,8 +165,8 @@ impl<L: Link + Unpin> Upgrading<L> {
                 }
                 true
             }
-            State::Closing if this.current.is_none() => {
-                this.engine.handle_closed(); // it was never begun
+            State::Closing if !begun => {
+                this.engine.handle_closed(); // there is nothing to be closed
                 true
             }
             _ => false,
