@@ -5,10 +5,11 @@ mod peers;
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use engineio_client::{
-    BoxError, Client, ClientBuilder, Error, Event, Protocol, Stage, Transport, layers::RedirectError,
+    BoxError, Client, ClientBuilder, Error, Event, Handshake, Protocol, Stage, Transport, layers::RedirectError,
 };
 use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode, Uri,
@@ -269,6 +270,21 @@ async fn a_poll_of_a_running_session_is_not_led_elsewhere() {
     };
     let client = peers::scripted::client(|client| client.redirects(5));
     let (story, ()) = peers::scripted::play(peers::scripted::story(client.open(url)), serve).await;
+    assert_eq!(story[1], "error: polling got 302 while reading: ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_taken_over_is_not_led_elsewhere() {
+    let mut server = peers::scripted::Scripted::start().await;
+    let url = server.url();
+    let serve = async {
+        let redirect = "HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n";
+        server.poll().await.answer(redirect).await;
+    };
+    let (interval, timeout) = (Duration::from_secs(25), Duration::from_secs(20));
+    let handshake = Handshake::new("sid", Protocol::V4, interval, timeout);
+    let client = peers::scripted::client(|client| client.redirects(5).request_timeout(Duration::from_secs(5)));
+    let (story, ()) = peers::scripted::play(peers::scripted::story(client.resume(url, handshake)), serve).await;
     assert_eq!(story[1], "error: polling got 302 while reading: ");
 }
 

@@ -53,7 +53,7 @@ impl Route {
 
 impl Open<Carrier> for Stack {
     fn open(&mut self, transport: Transport, session: Option<&Handshake>) -> Carrier {
-        if session.is_none() {
+        if session.is_none() && self.resumed.is_none() {
             self.redirect = self.options.redirect();
         }
         match transport {
