@@ -1,6 +1,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{Event, Transport};
+use crate::{Close, CloseReason, Error, Event, Stage, Transport};
 
 /// The transport that the last session of a client has moved to, shared by its clones.
 #[derive(Clone, Debug, Default)]
@@ -17,7 +17,7 @@ impl Memory {
             Event::Open(_) | Event::Upgrade(_) => {
                 *self.lock() = Some(transport).filter(|&transport| transport != Transport::Polling);
             }
-            Event::Error(_) if transport != Transport::Polling => *self.lock() = None,
+            Event::Close(close) if transport != Transport::Polling && has_failed(close) => *self.lock() = None,
             _ => {}
         }
     }
@@ -25,4 +25,10 @@ impl Memory {
     fn lock(&self) -> MutexGuard<'_, Option<Transport>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether it is the transport that ended the session: neither the user, nor what was to be done before the transport.
+fn has_failed(close: &Close) -> bool {
+    let is_early = |error: &Error| matches!(error, Error::Prepare(_) | Error::Timeout { stage: Stage::Preparing, .. });
+    close.reason() != CloseReason::ForcedClose && close.error().is_some_and(|error| !is_early(error))
 }

@@ -2,6 +2,8 @@
 
 mod peers;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use engineio_client::{Client, Error, Event, Socket, Transport};
 use futures::{SinkExt, StreamExt};
 use peers::{reference::Reference, session::within};
@@ -48,4 +50,29 @@ async fn an_upgrade_is_remembered_by_its_client_until_the_websocket_fails() {
     let unwilling = polling_only(6).await;
     connect(&client, &unwilling).await.unwrap_err();
     assert_eq!(connect(&client, &unwilling).await.unwrap().transport(), Transport::Polling);
+}
+
+#[tokio::test]
+async fn what_is_no_failure_of_the_websocket_is_no_reason_to_forget_it() {
+    let server = Reference::start(6, json!({ "maxHttpBufferSize": 1000 })).await;
+    let prepares = std::sync::Arc::new(AtomicBool::new(true));
+    let works = prepares.clone();
+    let client = Client::builder().remember_upgrade(true).prepare(move |attempt| {
+        let works = works.load(Ordering::Relaxed);
+        async move { if works { Ok(attempt) } else { Err("no token".into()) } }
+    });
+    let client = client.build().unwrap();
+    let mut first = connect(&client, &server).await.unwrap();
+    while !matches!(within("an upgrade", first.next()).await, Some(Event::Upgrade(Transport::WebSocket))) {}
+
+    let mut second = client.open(server.url().parse().expect("a URL"));
+    within("room", second.feed("x".repeat(2000).into())).await.unwrap();
+    while !matches!(within("a refusal", second.next()).await, Some(Event::Error(Error::PacketTooLarge { .. }))) {}
+    assert_eq!(second.transport(), Transport::WebSocket);
+    assert_eq!(connect(&client, &server).await.unwrap().transport(), Transport::WebSocket);
+
+    prepares.store(false, Ordering::Relaxed);
+    assert!(matches!(connect(&client, &server).await, Err(Error::Prepare(_))));
+    prepares.store(true, Ordering::Relaxed);
+    assert_eq!(connect(&client, &server).await.unwrap().transport(), Transport::WebSocket);
 }
