@@ -89,7 +89,7 @@ mod tests {
     use tower::service_fn;
 
     use super::*;
-    use crate::{Client, ClientBuilder, Event, RequestBody, Stage, State, Transport};
+    use crate::{Client, ClientBuilder, Event, RequestBody, Stage, State, Transport, TransportOptions};
 
     const TOKEN: HeaderName = HeaderName::from_static("token");
 
@@ -140,6 +140,25 @@ mod tests {
         let expected = expected.map(|(count, transport)| {
             (format!("http://b/path/?x=1&count={count}&EIO=4&transport={transport}"), count.to_owned())
         });
+        assert_eq!(*noted.lock().unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn what_a_transport_has_of_its_own_holds_there() {
+        let (client, noted) = noting();
+        let own = TransportOptions::new().query("own", "1");
+        let client = client
+            .transports([Transport::Polling, Transport::WebSocket])
+            .try_all_transports(true)
+            .transport_options(Transport::WebSocket, own)
+            .prepare(|mut attempt| async move {
+                attempt.query.push(("all".to_owned(), "1".to_owned()));
+                attempt.headers.insert(TOKEN, "fresh".parse()?);
+                Ok(attempt)
+            });
+        client.build().unwrap().connect(uri()).await.unwrap_err();
+        let expected = ["all=1&EIO=4&transport=polling", "own=1&EIO=4&transport=websocket"];
+        let expected = expected.map(|query| (format!("http://a/engine.io/?{query}"), "fresh".to_owned()));
         assert_eq!(*noted.lock().unwrap(), expected);
     }
 

@@ -73,7 +73,8 @@ impl ClientBuilder {
     /// Has each attempt to open a session prepared by `prepare`, before its first request: where credentials are fetched
     /// or renewed, or the URL is looked up. It gets the URL, and what
     /// [`query`](Self::query) and [`extra_headers`](Self::extra_headers) have set; what it gives back holds for all
-    /// requests of that session.
+    /// requests of that session. A query or headers among the [options of one transport](Self::transport_options) still
+    /// take their place there.
     ///
     /// An error is [`Error::Prepare`]. The handshake timeout counts from the beginning of this; when the attempt is given
     /// up, the future is dropped. For headers that change from request to request within a session, add
