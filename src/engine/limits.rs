@@ -9,7 +9,9 @@ pub(super) fn check(packet: &Packet, handshake: &Handshake, via: Transport, sett
     if handshake.protocol == Protocol::Auto && packet.binary().is_some() {
         return Err(Error::ProtocolUnknown);
     }
-    let codec = Codec::of(handshake.protocol).base64(settings.base64.contains(&via)).jsonp(settings.jsonp);
+    let codec = Codec::of(handshake.protocol)
+        .base64(settings.base64.contains(&via))
+        .jsonp(settings.jsonp && via == Transport::Polling);
     if via == Transport::Polling && !codec.carries_in_payload(packet) {
         return Err(Error::SeparatorInText);
     }

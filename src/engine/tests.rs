@@ -584,6 +584,16 @@ mod sending {
     }
 
     #[test]
+    fn jsonp_makes_packets_larger_by_polling_alone() {
+        for (transport, fits) in [(Polling, false), (WebSocket, true)] {
+            let settings =
+                Settings { transports: vec![transport], jsonp: true, base64: vec![Polling], ..Settings::default() };
+            let mut session = Session::open_with(settings, handshake(Protocol::V4, &[]));
+            assert_eq!(session.engine.send(vec![0; 100].into()).is_ok(), fits, "{transport}");
+        }
+    }
+
+    #[test]
     fn refuses_text_that_polling_cannot_carry() {
         let mut session = Session::polling(Protocol::V4);
         assert!(matches!(session.engine.send("a\x1eb".into()), Err(Error::SeparatorInText)));
