@@ -27,7 +27,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let service = service_fn(move |request: http::Request<RequestBody>| {
         let reqwest = reqwest.clone();
         async move {
-            let response = reqwest.execute(request.map(reqwest::Body::wrap).try_into()?).await?;
+            let response = reqwest.execute(request.map(reqwest::Body::wrap).try_into()?).await;
+            let response = response.map_err(reqwest::Error::without_url)?; // credentials may be in its query
             // Its extensions come along, and with them hyper's upgrade, which a WebSocket begins as.
             Ok::<http::Response<reqwest::Body>, reqwest::Error>(response.into())
         }
