@@ -135,6 +135,10 @@ async fn what_cannot_be_taken_over_is_refused() {
     let refused = refusal(websocket.resume(url(), sound.clone())).await;
     assert!(matches!(refused, Error::InvalidRequest(_)), "{refused:?}");
 
+    let jsonp = client(|client| client.force_jsonp(true));
+    let refused = refusal(jsonp.resume(url(), sound.clone())).await;
+    assert!(matches!(refused, Error::InvalidRequest(_)), "{refused:?}");
+
     let older = client(|client| client.protocol(Protocol::V3));
     let refused = refusal(older.resume(url(), sound)).await;
     assert!(matches!(refused, Error::UnsupportedProtocol), "{refused:?}");

@@ -96,10 +96,10 @@ impl Client {
     /// whether the server is an engine.io 1.
     ///
     /// A session that the server does not know ends with [`Error::Status`], and so does one that is redirected: the URL
-    /// has to be the one where it lives. One can't be taken over where polling is not
-    /// the first of the client's transports, as no server hands a WebSocket on: that, and a handshake that can't be used,
-    /// is [`Error::InvalidRequest`]. These errors come as [`Event::Error`](crate::Event::Error), then
-    /// [`Event::Close`](crate::Event::Close).
+    /// has to be the one where it lives. None can be taken over where polling is not the first of the client's
+    /// transports, as no server hands a WebSocket on, nor by JSONP, whose replies bear the number of the handshake's
+    /// request: that, and a handshake that can't be used, is [`Error::InvalidRequest`]. These errors come as
+    /// [`Event::Error`](crate::Event::Error), then [`Event::Close`](crate::Event::Close).
     ///
     /// # Panics
     ///

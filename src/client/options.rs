@@ -59,6 +59,10 @@ impl Options {
         if self.engine.transports.first() != Some(&Transport::Polling) {
             return Err(Error::invalid_request("only polling can take a session over"));
         }
+        if self.force_jsonp {
+            // Its replies bear the number that the handshake was asked for with.
+            return Err(Error::invalid_request("polling by JSONP cannot take a session over"));
+        }
         if ![Protocol::Auto, handshake.protocol].contains(&self.engine.protocol) {
             return Err(Error::UnsupportedProtocol);
         }

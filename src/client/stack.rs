@@ -68,10 +68,10 @@ impl Stack {
     fn long_polling(&mut self) -> LongPolling<Collected> {
         let Options { jsonp, force_jsonp, .. } = *self.options;
         let plain = self.plain_polling();
-        let polling = if force_jsonp { self.jsonp_polling() } else { plain.clone() };
         if let Some(handshake) = self.resumed.take() {
-            return LongPolling::resume(polling, plain, handshake);
+            return LongPolling::resume(plain, handshake);
         }
+        let polling = if force_jsonp { self.jsonp_polling() } else { plain.clone() };
         let may_fall_back = jsonp && !force_jsonp;
         LongPolling::open(polling, plain, may_fall_back.then(|| self.jsonp_polling()))
     }

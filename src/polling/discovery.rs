@@ -48,14 +48,13 @@ pub(super) async fn open<S: HttpClient>(
 /// Takes over a session that was opened elsewhere, as if the reply to its handshake had just come.
 pub(super) async fn resume<S: HttpClient>(
     mut polling: Polling<S>,
-    plain: Polling<S>,
     handshake: Handshake,
 ) -> Result<(Polling<S>, Payload), Error> {
     let mut codec = Codec::of(handshake.protocol);
-    if codec == Codec::v3() && is_engine_io_1(plain).await {
+    if codec == Codec::v3() && is_engine_io_1(polling.clone()).await {
         codec = Codec::v3_engine_io_1();
     }
-    let codec = codec.base64(polling.base64).jsonp(polling.jsonp);
+    let codec = codec.base64(polling.base64);
     let payload = codec.decode_payload(codec.encode_payload(&[Packet::Open(handshake)]));
     polling.session = session(&payload)?;
     polling.protocol = codec.protocol();

@@ -53,8 +53,8 @@ impl<S: HttpClient> LongPolling<S> {
     }
 
     /// Takes over a session that was opened elsewhere.
-    pub(crate) fn resume(polling: Polling<S>, plain: Polling<S>, handshake: Handshake) -> Self {
-        Self::new(polling.clone(), discovery::resume(polling, plain, handshake))
+    pub(crate) fn resume(polling: Polling<S>, handshake: Handshake) -> Self {
+        Self::new(polling.clone(), discovery::resume(polling, handshake))
     }
 
     fn new(
