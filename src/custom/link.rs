@@ -1,5 +1,4 @@
 use std::{
-    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -15,9 +14,7 @@ pub(crate) struct Custom {
     transport: Transport,
     wanted: Protocol,
     state: State,
-    heard: bool,   // whether a packet has come
-    waiting: bool, // whether the sink was not ready when it was last asked
-    progress: u64, // how often it became ready after that
+    heard: bool, // whether a packet has come
 }
 
 enum State {
@@ -35,7 +32,7 @@ impl Custom {
             opened.map_err(|source| Error::transport_failed(transport, Stage::Opening, source))
         };
         let state = State::Opening(Box::pin(opening));
-        Self { transport, wanted, state, heard: false, waiting: false, progress: 0 }
+        Self { transport, wanted, state, heard: false }
     }
 
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<Pin<&mut dyn Duplex>, Error>> {
@@ -98,10 +95,7 @@ impl Sink<Packet> for Custom {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let ready = ready!(self.poll_open(cx))?.poll_ready(cx);
-        let waited = mem::replace(&mut self.waiting, ready.is_pending());
-        self.progress += u64::from(waited && ready.is_ready());
-        ready.map_err(|error| self.fail(Stage::Writing, error))
+        ready!(self.poll_open(cx))?.poll_ready(cx).map_err(|error| self.fail(Stage::Writing, error))
     }
 
     fn start_send(mut self: Pin<&mut Self>, packet: Packet) -> Result<(), Error> {
@@ -118,8 +112,4 @@ impl Sink<Packet> for Custom {
     }
 }
 
-impl Link for Custom {
-    fn written(&self) -> u64 {
-        self.progress
-    }
-}
+impl Link for Custom {}

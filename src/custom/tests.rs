@@ -347,6 +347,20 @@ async fn a_sink_that_is_never_ready_times_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_sink_that_became_ready_while_nobody_looked_was_in_time() {
+    let (mut wire, far) = wire();
+    wire.outgoing.try_send("something else's".into()).unwrap();
+    let (mut socket, mut far) = open_over((wire, far), |client| client).await;
+    socket.feed("hi".into()).await.unwrap();
+    assert!(socket.flush().now_or_never().is_none());
+    assert!(far.from_client.next().now_or_never().is_some());
+    tokio::time::advance(Duration::from_secs(30)).await;
+    assert!(socket.flush().now_or_never().is_none());
+    assert_eq!(far.from_client.next().now_or_never().flatten(), Some("hi".into()));
+    assert!(matches!(socket.flush().now_or_never(), Some(Ok(()))));
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_closes_between_two_attempts_is_done_at_once() {
     let transports: Vec<CustomTransport> = (0..100)
         .map(|number| {

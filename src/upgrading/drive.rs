@@ -81,6 +81,7 @@ impl<L: Link + Unpin> Upgrading<L> {
                 }
                 let sent = match slot.link.poll_ready_unpin(cx) {
                     Poll::Pending => {
+                        slot.waiting = true;
                         moved |= via == this.engine.transport() && this.engine.handle_no_room(now);
                         break;
                     }
@@ -110,26 +111,13 @@ impl<L: Link + Unpin> Upgrading<L> {
         moved
     }
 
-    /// Has the transports finish what they were handed.
+    /// Has the transports make room for what they were asked to take, and finish what they were handed.
     fn drive_flush(self: Pin<&mut Self>, now: Instant, cx: &mut Context<'_>) -> bool {
         let this = self.project();
         let mut moved = false;
-        for slot in [this.current, this.trial].into_iter().flatten().filter(|slot| slot.unflushed) {
-            let flushed = slot.link.poll_flush_unpin(cx);
-            let written = slot.link.written();
-            let progressed = std::mem::replace(&mut slot.written, written) != written;
-            if progressed && slot.via == this.engine.transport() {
-                this.engine.handle_progress(now);
-            }
-            if let Poll::Ready(flushed) = flushed {
-                slot.unflushed = false;
-                match flushed {
-                    Ok(()) if slot.via == this.engine.transport() => this.engine.handle_flushed(),
-                    Ok(()) => {}
-                    Err(error) => fail(this.engine, error, slot.via, now),
-                }
-                moved = true;
-            }
+        for slot in [this.current, this.trial].into_iter().flatten() {
+            moved |= slot.waiting && await_room(this.engine, slot, now, cx);
+            moved |= slot.unflushed && flush(this.engine, slot, now, cx);
         }
         moved
     }
@@ -228,6 +216,35 @@ fn read<L: Link + Unpin>(engine: &mut Engine, slot: &mut Slot<L>, now: Instant, 
         moved = true;
     }
     moved
+}
+
+/// Asks a transport again that was not ready. That it is now is progress.
+fn await_room<L: Link + Unpin>(engine: &mut Engine, slot: &mut Slot<L>, now: Instant, cx: &mut Context<'_>) -> bool {
+    let Poll::Ready(ready) = slot.link.poll_ready_unpin(cx) else { return false };
+    slot.waiting = false;
+    match ready {
+        Ok(()) if slot.via == engine.transport() => engine.handle_progress(now),
+        Ok(()) => {}
+        Err(error) => fail(engine, error, slot.via, now),
+    }
+    true
+}
+
+fn flush<L: Link + Unpin>(engine: &mut Engine, slot: &mut Slot<L>, now: Instant, cx: &mut Context<'_>) -> bool {
+    let flushed = slot.link.poll_flush_unpin(cx);
+    let written = slot.link.written();
+    let progressed = std::mem::replace(&mut slot.written, written) != written;
+    if progressed && slot.via == engine.transport() {
+        engine.handle_progress(now);
+    }
+    let Poll::Ready(flushed) = flushed else { return false };
+    slot.unflushed = false;
+    match flushed {
+        Ok(()) if slot.via == engine.transport() => engine.handle_flushed(),
+        Ok(()) => {}
+        Err(error) => fail(engine, error, slot.via, now),
+    }
+    true
 }
 
 fn fail(engine: &mut Engine, error: Error, via: Transport, now: Instant) {

@@ -4,12 +4,13 @@ use crate::Transport;
 pub(super) struct Slot<L> {
     pub(super) via: Transport,
     pub(super) link: L,
+    pub(super) waiting: bool, // for it to be ready
     pub(super) unflushed: bool,
     pub(super) written: u64, // bytes, when that was last asked
 }
 
 impl<L> Slot<L> {
     pub(super) fn new(via: Transport, link: L) -> Self {
-        Self { via, link, unflushed: false, written: 0 }
+        Self { via, link, waiting: false, unflushed: false, written: 0 }
     }
 }
