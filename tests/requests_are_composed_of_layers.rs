@@ -15,7 +15,7 @@ use std::{
 
 use bytes::Bytes;
 use engineio_client::{
-    Client, Data, Error, Event, HttpService, Packet, Socket, Transport,
+    Client, Data, Error, Event, HttpService, Packet, RequestBody, Socket, Transport,
     layers::{AsyncExtraHeadersLayer, ExtraHeadersError, ExtraHeadersLayer},
 };
 use engineioxide::TransportType;
@@ -182,7 +182,12 @@ async fn a_layer_sees_which_subprotocol_the_server_has_chosen() {
     let saw = Arc::clone(&chosen);
     let layer = layer_fn(move |inner: HttpService| {
         let saw = Arc::clone(&saw);
-        inner.map_response(move |response| {
+        let offering = inner.map_request(|request: Request<RequestBody>| {
+            let lines = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).iter().count();
+            assert_eq!(lines, 1, "many servers read no more than one");
+            request
+        });
+        offering.map_response(move |response| {
             if let Some(name) = response.headers().get(SEC_WEBSOCKET_PROTOCOL) {
                 *saw.lock().unwrap() = Some(name.clone());
             }

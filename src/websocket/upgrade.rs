@@ -72,11 +72,19 @@ impl<S: HttpClient> Upgrade<S> {
             .header(UPGRADE, "websocket")
             .header(SEC_WEBSOCKET_VERSION, "13")
             .header(SEC_WEBSOCKET_KEY, key);
-        for name in &self.subprotocols {
-            request = request.header(SEC_WEBSOCKET_PROTOCOL, name);
+        if !self.subprotocols.is_empty() {
+            request = request.header(SEC_WEBSOCKET_PROTOCOL, list(&self.subprotocols));
         }
         request.body(Bytes::new()).map_err(Error::invalid_request)
     }
+}
+
+/// One line of them all, as browsers send it: many servers read no more than one.
+fn list(names: &[HeaderValue]) -> HeaderValue {
+    let line = names.iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b", "[..]);
+    let mut line = HeaderValue::try_from(line).expect("each is a header's value");
+    line.set_sensitive(names.iter().any(HeaderValue::is_sensitive));
+    line
 }
 
 /// Checks what RFC 6455, section 4.1, has a client check.
@@ -123,6 +131,14 @@ mod tests {
         headers.insert(SEC_WEBSOCKET_ACCEPT, HeaderValue::from_static(ACCEPT));
         change(&mut headers);
         check(&headers, KEY, &[HeaderValue::from_static("chat")])
+    }
+
+    #[test]
+    fn subprotocols_are_one_line_and_as_secret_as_the_most_secret() {
+        let mut names = ["chat", "token"].map(HeaderValue::from_static);
+        assert_eq!((list(&names), list(&names).is_sensitive()), (HeaderValue::from_static("chat, token"), false));
+        names[1].set_sensitive(true);
+        assert!(list(&names).is_sensitive());
     }
 
     #[test]
