@@ -4,14 +4,21 @@
 
 mod peers;
 
-use std::{error::Error as _, iter::successors, time::Duration};
+use std::{
+    convert::Infallible,
+    error::Error as _,
+    future::ready,
+    iter::successors,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use engineio_client::{
-    Client, ClientBuilder, Error, Event, Protocol, Proxy, ProxyConnector, ProxyError, Stage, Tls, TlsConnector,
+    Client, ClientBuilder, Error, Event, Protocol, Proxy, ProxyConnector, ProxyError, Stage, Tcp, Tls, TlsConnector,
     Transport,
 };
 use http::StatusCode;
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::{HttpConnector, dns::Name};
 use rustls::CertificateError;
 use serde_json::{Value, json};
 use tokio::{
@@ -19,6 +26,7 @@ use tokio::{
     process::Command,
     task::JoinSet,
 };
+use tower::service_fn;
 
 use self::peers::{
     matrix::{Cell, Kind, Way},
@@ -167,6 +175,28 @@ async fn a_socks4_proxy_resolves_names_or_is_given_addresses() {
                 assert_only(&proxy.asked(), &format!("SOCKS4 {}", authority.replace(host, seen)));
             })
             .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_are_resolved_here_have_the_addresses_that_were_set() {
+    let server = Reference::start(6, json!({})).await;
+    let (socks5, socks4) = tokio::join!(ProxyServer::socks5(wants_user()), ProxyServer::socks4());
+    let resolver = service_fn(|name: Name| {
+        assert_eq!(name.as_str(), "looked-up.test", "nothing else has to be");
+        ready(Ok::<_, Infallible>([SocketAddr::from(([127, 0, 0, 1], 1))])) // another port
+    });
+    let tcp = Tcp::new().resolver(resolver).resolve("set.test", [Ipv4Addr::LOCALHOST]);
+    for (proxy, scheme, asks) in [(&socks5, "socks5", "SOCKS5"), (&socks4, "socks4", "SOCKS4")] {
+        let through = Proxy::all(proxy.url(scheme)).unwrap();
+        for host in ["set.test", "looked-up.test", "127.0.0.1"] {
+            for way in WAYS {
+                let cell = Cell::new(Kind::EngineIo(6), Protocol::Auto, way);
+                let client = cell.client().proxy(through.clone()).tcp(tcp.clone());
+                serve(cell, client, &server.url().replace("127.0.0.1", host)).await;
+                assert_only(&proxy.asked(), &format!("{asks} 127.0.0.1:{}", server.port()));
+            }
+        }
     }
 }
 

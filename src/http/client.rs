@@ -50,7 +50,9 @@ impl Connections {
             let polling = direct.clone().http2(http2);
             return boxed(Clients { direct: hyper(direct), polling: hyper(polling), proxy: Proxy::default(), http2 });
         }
-        let proxied = ProxyConnector::new(tcp.connector(connect_timeout), proxy.clone()).timeout(connect_timeout);
+        let resolver = tcp.lookup();
+        let proxied = ProxyConnector::new(tcp.connector(connect_timeout), proxy.clone());
+        let proxied = proxied.resolver(resolver).timeout(connect_timeout);
         let direct = TlsConnector::or_default(proxied, tls);
         let polling = direct.clone().map_inner(ProxyConnector::forwarding).http2(http2);
         boxed(Clients { direct: hyper(direct), polling: hyper(polling), proxy, http2 })

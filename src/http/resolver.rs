@@ -9,13 +9,18 @@ use std::{
 };
 
 use futures::future::Either;
-use hyper_util::client::legacy::connect::dns::Name;
+use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use tower::{Service, ServiceExt, service_fn, util::BoxCloneSyncService};
 
 use crate::BoxError;
 
 /// A service from a name to addresses, whose port is 0: that means the URL's.
 pub(super) type Resolver = BoxCloneSyncService<Name, vec::IntoIter<SocketAddr>, BoxError>;
+
+/// The system's `getaddrinfo`.
+pub(super) fn system() -> Resolver {
+    boxed(GaiResolver::new())
+}
 
 pub(super) fn boxed<R>(resolver: R) -> Resolver
 where

@@ -5,13 +5,10 @@ use std::{
     time::Duration,
 };
 
-use hyper_util::client::legacy::connect::{
-    HttpConnector,
-    dns::{GaiResolver, Name},
-};
+use hyper_util::client::legacy::connect::{HttpConnector, dns::Name};
 use tower::Service;
 
-use super::resolver::{Resolver, boxed, overriding};
+use super::resolver::{Resolver, boxed, overriding, system};
 use crate::BoxError;
 
 /// How TCP connections are made, for [`ClientBuilder::tcp`](crate::ClientBuilder::tcp).
@@ -51,7 +48,7 @@ impl Tcp {
     pub fn new() -> Self {
         Self {
             overrides: HashMap::new(),
-            resolver: boxed(GaiResolver::new()),
+            resolver: system(),
             happy_eyeballs_timeout: Duration::from_millis(300),
             local_ipv4: None,
             local_ipv6: None,
@@ -166,8 +163,13 @@ impl Tcp {
 }
 
 impl Tcp {
+    /// Looks hosts up, whoever connects to them.
+    pub(super) fn lookup(&self) -> Resolver {
+        overriding(self.overrides.clone(), self.resolver.clone())
+    }
+
     pub(super) fn connector(self, connect_timeout: Duration) -> HttpConnector<Resolver> {
-        let mut tcp = HttpConnector::new_with_resolver(overriding(self.overrides, self.resolver));
+        let mut tcp = HttpConnector::new_with_resolver(self.lookup());
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(connect_timeout));
         tcp.set_happy_eyeballs_timeout(Some(self.happy_eyeballs_timeout));

@@ -10,7 +10,13 @@ use hyper_util::client::{legacy::connect::Connection, proxy::matcher::Intercept}
 use tower::Service;
 
 use super::{Proxy, ProxyError, ProxyStream, socks, tunnel};
-use crate::{BoxError, http::TlsConnector};
+use crate::{
+    BoxError,
+    http::{
+        TlsConnector,
+        resolver::{Resolver, system},
+    },
+};
 
 /// Connector that goes through proxies, with connections to them that another makes.
 ///
@@ -30,11 +36,13 @@ use crate::{BoxError, http::TlsConnector};
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// Where a SOCKS proxy is given addresses, the system looks them up.
 /// Its connections have to be made in a Tokio runtime with its timer enabled.
 #[derive(Clone, Debug)]
 pub struct ProxyConnector<C> {
     inner: TlsConnector<C>,
     proxy: Proxy,
+    resolver: Resolver, // for proxies that take addresses alone
     timeout: Duration,
     forwards: bool,
 }
@@ -43,7 +51,7 @@ impl<C> ProxyConnector<C> {
     /// Wraps a connector.
     pub fn new(inner: C, proxy: Proxy) -> Self {
         let inner = TlsConnector::or_default(inner, proxy.tls.clone());
-        Self { inner, proxy, timeout: Duration::from_secs(20), forwards: false }
+        Self { inner, proxy, resolver: system(), timeout: Duration::from_secs(20), forwards: false }
     }
 
     /// Sets how long it may take to get through a proxy, connecting to it included; 20 s by default.
@@ -51,6 +59,11 @@ impl<C> ProxyConnector<C> {
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
+    }
+
+    /// Resolves the names of targets so, where that is not left to the proxy.
+    pub(in crate::http) fn resolver(self, resolver: Resolver) -> Self {
+        Self { resolver, ..self }
     }
 
     /// Leaves requests for `http` to HTTP proxies, which then read them.
@@ -81,10 +94,11 @@ where
             return Box::pin(async { Ok(ProxyStream { io: connecting.await?, forwards: false }) });
         };
         let connecting = self.inner.call(address(proxy.uri()));
+        let resolver = self.resolver.clone();
         let forwards = self.forwards && self.proxy.forwards(&target).is_some();
         let through = async move {
             let io = connecting.await.map_err(ProxyError::Unreachable)?;
-            let io = if forwards { io } else { open(io, address(&target), &proxy).await? };
+            let io = if forwards { io } else { open(io, address(&target), &proxy, resolver).await? };
             Ok(ProxyStream { io, forwards })
         };
         let through = tokio::time::timeout(self.timeout, through);
@@ -93,7 +107,7 @@ where
 }
 
 /// Has a proxy connect `io` with `target`.
-async fn open<S>(io: S, target: Uri, proxy: &Intercept) -> Result<S, ProxyError>
+async fn open<S>(io: S, target: Uri, proxy: &Intercept, resolver: Resolver) -> Result<S, ProxyError>
 where
     S: Read + Write + Unpin + Send + 'static,
 {
@@ -102,7 +116,7 @@ where
             let authority = target.authority().map(|authority| authority.as_str()).unwrap_or_default();
             tunnel::open(io, authority, proxy.basic_auth()).await
         }
-        _ => socks::open(io, target, proxy).await,
+        _ => socks::open(io, target, proxy, resolver).await,
     }
 }
 

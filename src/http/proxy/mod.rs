@@ -26,6 +26,8 @@ use super::Tls;
 /// | `socks5h`, `socks5` | SOCKS5; 1080 | the proxy, this machine |
 /// | `socks4a`, `socks4` | SOCKS4, which knows no IPv6; 1080 | the proxy, this machine |
 ///
+/// This machine resolves names as [`Tcp`](crate::Tcp) says.
+///
 /// A user and password in the URL, percent-encoded, are what the proxy is shown: HTTP proxies as Basic authorization,
 /// SOCKS5 proxies by its own method. SOCKS4 has none, and nothing is sent. They appear in no error, log or
 /// [`Debug`] output.

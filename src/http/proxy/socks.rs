@@ -1,23 +1,24 @@
 //! SOCKS, as hyper-util speaks it.
 
-use std::{convert::Infallible, future::ready, net::SocketAddr};
+use std::{
+    convert::Infallible,
+    future::ready,
+    net::{IpAddr, SocketAddr},
+};
 
 use http::Uri;
 use hyper::rt::{Read, Write};
 use hyper_util::client::{
-    legacy::connect::{
-        dns::GaiResolver,
-        proxy::{SocksV4, SocksV5},
-    },
+    legacy::connect::proxy::{SocksV4, SocksV5},
     proxy::matcher::Intercept,
 };
-use tower::{Service, ServiceExt, service_fn};
+use tower::{ServiceExt, service_fn};
 
 use super::ProxyError;
-use crate::BoxError;
+use crate::{BoxError, http::resolver::Resolver};
 
 /// Has a SOCKS proxy connect `io` with `target`, whose host and port are all that counts.
-pub(super) async fn open<S>(io: S, target: Uri, proxy: &Intercept) -> Result<S, ProxyError>
+pub(super) async fn open<S>(io: S, target: Uri, proxy: &Intercept, resolver: Resolver) -> Result<S, ProxyError>
 where
     S: Read + Write + Unpin + Send + 'static,
 {
@@ -25,7 +26,7 @@ where
     let is_v4 = matches!(scheme, Some("socks4" | "socks4a"));
     let target = match scheme {
         // hyper-util would block this thread
-        Some("socks4" | "socks5") => resolved(&target, is_v4).await.map_err(ProxyError::Unresolved)?,
+        Some("socks4" | "socks5") => resolved(&target, resolver, is_v4).await.map_err(ProxyError::Unresolved)?,
         _ => target,
     };
     let mut io = Some(io);
@@ -41,11 +42,14 @@ where
     socks.oneshot(target).await.map_err(|error| ProxyError::Socks(error.into()))
 }
 
-/// Puts an address in the place of the name.
-async fn resolved(target: &Uri, only_v4: bool) -> Result<Uri, BoxError> {
+/// Puts an address in the place of the name, if it is one.
+async fn resolved(target: &Uri, resolver: Resolver, only_v4: bool) -> Result<Uri, BoxError> {
     let host = target.host().unwrap_or_default().trim_matches(['[', ']']);
-    let mut found = GaiResolver::new().call(host.parse()?).await?;
-    let address = found.find(|found| found.is_ipv4() || !only_v4).ok_or("it has no address of IPv4")?;
-    let address = SocketAddr::new(address.ip(), target.port_u16().unwrap_or_default());
+    let found: Vec<IpAddr> = match host.parse() {
+        Ok(address) => vec![address],
+        Err(_) => resolver.oneshot(host.parse()?).await?.map(|found| found.ip()).collect(),
+    };
+    let address = found.into_iter().find(|found| found.is_ipv4() || !only_v4).ok_or("it has no such address")?;
+    let address = SocketAddr::new(address, target.port_u16().unwrap_or_default());
     Ok(format!("http://{address}/").parse()?)
 }
