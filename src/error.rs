@@ -91,7 +91,8 @@ pub enum Error {
     /// The server speaks no version of the protocol that was asked for.
     #[error("the server does not speak the protocol asked for")]
     UnsupportedProtocol,
-    /// The HTTP service below switches no protocols: its response lacks hyper's upgrade.
+    /// The HTTP service below switches no protocols: its response lacks hyper's upgrade, or has come by HTTP/2, which
+    /// knows no such switch.
     #[error("the HTTP service does not support upgrades")]
     UpgradeUnsupported,
     /// The packet is larger than the server takes. The session goes on.

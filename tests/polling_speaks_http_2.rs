@@ -4,15 +4,26 @@
 
 mod peers;
 
-use std::time::Duration;
+use std::{
+    convert::Infallible,
+    future::ready,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
-use engineio_client::{Client, ClientBuilder, Error, Event, Protocol, Proxy, Tls, Transport};
+use engineio_client::{Client, ClientBuilder, Error, Event, Protocol, Proxy, Tcp, Tls, TlsConnector, Transport};
+use hyper_util::client::legacy::connect::{HttpConnector, dns::Name};
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use tower::service_fn;
 
 use self::peers::{
     matrix::{Cell, Kind, Way},
-    pki::{Authority, Terms},
+    pki::{Authority, Terms, trusting},
     proxies::{NAME, ProxyServer, Rules},
     reference::Reference,
     session::{Session, uri, within},
@@ -98,6 +109,71 @@ async fn without_tls_there_is_no_http_2() {
     for way in WAYS {
         let cell = Cell::new(Kind::EngineIo(6), Protocol::Auto, way);
         serve(cell, cell.client().http2(true), &mut server, "127.0.0.1", "1.1").await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_of_http_2_is_kept_for_longer_than_those_of_http_1() {
+    let kept = connections_of_a_slow_session(true).await;
+    assert_eq!(kept, [1, 1, 1], "polls and posts share it");
+    let renewed = connections_of_a_slow_session(false).await;
+    assert!(renewed.is_sorted_by(|before, after| before < after), "the server may be closing them: {renewed:?}");
+}
+
+/// Posts now and then, in a session that polls. Returns how many connections were made until each.
+async fn connections_of_a_slow_session(http2: bool) -> [u32; 3] {
+    let (server, tls) = start(6, http2).await;
+    let connections = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&connections);
+    let resolver = service_fn(move |_: Name| {
+        count.fetch_add(1, Ordering::Relaxed);
+        ready(Ok::<_, Infallible>([SocketAddr::from(([127, 0, 0, 1], 0))]))
+    });
+    let client = Client::builder().transports([Transport::Polling]).tls(tls).http2(true);
+    let url = server.url().replace("127.0.0.1", NAME);
+    let mut session = Session::connect("http2", client.tcp(Tcp::new().resolver(resolver)), &url).await;
+    let mut made = [0; 3];
+    for made in &mut made {
+        session.echo("hello").await;
+        *made = connections.load(Ordering::Relaxed);
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(8)).await; // a poll hangs meanwhile
+        tokio::time::resume();
+    }
+    made
+}
+
+#[tokio::test]
+async fn what_cannot_upgrade_for_it_speaks_http_2_stays_with_polling() {
+    let authority = Authority::new("ours");
+    let tls = Terms::default().for_node(&authority.server(&["127.0.0.1"]));
+    for version in [3, 6] {
+        let config = json!({ "version": version.to_string(), "options": {}, "tls": tls.clone(), "http2": true });
+        let server = Reference::start_with(config).await;
+        let client = |transports: &[Transport]| {
+            let mut config = trusting(&authority);
+            Arc::make_mut(&mut config).alpn_protocols = vec![b"h2".to_vec()];
+            let mut tcp = HttpConnector::new();
+            tcp.enforce_http(false);
+            let connector = TlsConnector::new(tcp, Tls::from_config(config));
+            Client::builder().connector(connector).transports(transports.iter().copied())
+        };
+        let both = client(&[Transport::Polling, Transport::WebSocket]);
+        let mut session = Session::connect(version, both, &server.url()).await;
+        let failed = loop {
+            match session.next("the failed upgrade").await {
+                Event::UpgradeError(error) => break error,
+                Event::Upgrading(_) => {}
+                event => panic!("{event:?}"),
+            }
+        };
+        assert!(matches!(failed, Error::UpgradeUnsupported), "{failed:?}");
+        session.echo("still here").await;
+        session.close().await;
+
+        let alone = client(&[Transport::WebSocket]).build().unwrap();
+        let error = within("a refusal", alone.connect(uri(&server.url()))).await.unwrap_err();
+        assert!(matches!(error, Error::UpgradeUnsupported), "{error:?}");
     }
 }
 

@@ -384,6 +384,7 @@ impl ClientBuilder {
 
     /// Puts a connector in the place of TCP, proxies and TLS. It gets `http` and `https` URLs; what TLS there is, is its
     /// own. [`ProxyConnector`](crate::ProxyConnector) and [`TlsConnector`](crate::TlsConnector) add to it what it lacks.
+    /// Where it negotiates HTTP/2, there is polling alone: the upgrade fails with [`Error::UpgradeUnsupported`].
     pub fn connector<C>(mut self, connector: C) -> Self
     where
         C: Connect + Clone + Send + Sync + 'static,
@@ -405,8 +406,8 @@ impl ClientBuilder {
     }
 
     /// Puts any HTTP client in the place of hyper's; `examples/reqwest.rs` does it with reqwest's. Without hyper's
-    /// [`OnUpgrade`](hyper::upgrade::OnUpgrade) in the extensions of a `101` there are no WebSockets, and the upgrade
-    /// fails with [`Error::UpgradeUnsupported`] while polling goes on.
+    /// [`OnUpgrade`](hyper::upgrade::OnUpgrade) in the extensions of a `101`, and by HTTP/2, there are no WebSockets, and
+    /// the upgrade fails with [`Error::UpgradeUnsupported`] while polling goes on.
     pub fn http_service<S, B>(mut self, service: S) -> Self
     where
         S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,

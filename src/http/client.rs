@@ -9,7 +9,10 @@ use hyper_util::{
 
 #[cfg(unix)]
 use super::unix;
-use super::{HttpService, Proxy, ProxyConnector, RequestBody, Tcp, Tls, TlsConnector, boxed, clients::Clients};
+use super::{
+    HttpService, Proxy, ProxyConnector, RequestBody, Tcp, Tls, TlsConnector, boxed,
+    clients::{Clients, Http2},
+};
 
 /// How the default client connects.
 pub(crate) struct Connections {
@@ -47,15 +50,15 @@ impl Connections {
         #[cfg(unix)]
         if let Some(path) = self.unix_socket {
             let direct = TlsConnector::or_default(unix::connector(path), tls);
-            let polling = direct.clone().http2(http2);
-            return boxed(Clients { direct: hyper(direct), polling: hyper(polling), proxy: Proxy::default(), http2 });
+            let forwarding = direct.clone(); // not that there is a proxy
+            return boxed(clients(direct, forwarding, Proxy::default(), http2));
         }
         let resolver = tcp.lookup();
         let proxied = ProxyConnector::new(tcp.connector(connect_timeout), proxy.clone());
         let proxied = proxied.resolver(resolver).timeout(connect_timeout);
         let direct = TlsConnector::or_default(proxied, tls);
-        let polling = direct.clone().map_inner(ProxyConnector::forwarding).http2(http2);
-        boxed(Clients { direct: hyper(direct), polling: hyper(polling), proxy, http2 })
+        let forwarding = direct.clone().map_inner(ProxyConnector::forwarding);
+        boxed(clients(direct, forwarding, proxy, http2))
     }
 }
 
@@ -81,12 +84,26 @@ pub(crate) fn with_connector<C>(connector: C) -> HttpService
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
-    boxed(hyper(connector))
+    boxed(hyper(connector, IDLE_TIMEOUT))
 }
 
-fn hyper<C: Connect + Clone>(connector: C) -> Client<C, RequestBody> {
+fn clients<C>(
+    direct: TlsConnector<C>,
+    forwarding: TlsConnector<C>,
+    proxy: Proxy,
+    http2: bool,
+) -> Clients<TlsConnector<C>>
+where
+    C: Clone,
+    TlsConnector<C>: Connect + Clone + Send + Sync + 'static,
+{
+    let http2 = http2.then(|| Http2::new(hyper(direct.clone().http2(), HTTP2_IDLE_TIMEOUT)));
+    Clients { direct: hyper(direct, IDLE_TIMEOUT), forwarding: hyper(forwarding, IDLE_TIMEOUT), http2, proxy }
+}
+
+fn hyper<C: Connect + Clone>(connector: C, idle_timeout: Duration) -> Client<C, RequestBody> {
     let mut builder = Client::builder(TokioExecutor::new());
-    builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_TIMEOUT).pool_max_idle_per_host(MAX_IDLE);
+    builder.pool_timer(TokioTimer::new()).pool_idle_timeout(idle_timeout).pool_max_idle_per_host(MAX_IDLE);
     #[cfg(feature = "http2")]
     builder.timer(TokioTimer::new()).http2_keep_alive_interval(PING_INTERVAL).http2_keep_alive_timeout(PING_TIMEOUT);
     builder.build(connector)
@@ -94,6 +111,9 @@ fn hyper<C: Connect + Clone>(connector: C) -> Client<C, RequestBody> {
 
 /// Node's HTTP server closes an idle connection after 5 s; a POST that meets that moment can't be repeated.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+/// A connection of HTTP/2 counts as idle from its last request on, while a poll still hangs, which is for as long as the
+/// server's ping interval: 25 s by default. What becomes of it meanwhile the server tells.
+const HTTP2_IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// One for the GET, one for the POST.
 const MAX_IDLE: usize = 2;
 /// A connection of HTTP/2 is shared by all sessions: a dead one has to go before the next is opened on it. Between them

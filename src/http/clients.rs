@@ -1,27 +1,33 @@
-//! Two of hyper's clients in one: requests that switch protocols and those that don't may need other connections.
+//! Several of hyper's clients in one: requests of different kinds need different connections.
 
-use std::task::{Context, Poll};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+};
 
+use futures::{FutureExt, TryFutureExt, future::BoxFuture};
 use http::{
-    Request, Response,
+    Request, Response, Uri, Version,
     header::{PROXY_AUTHORIZATION, UPGRADE},
+    uri::{Authority, Scheme},
 };
 use hyper::body::Incoming;
-use hyper_util::client::legacy::{Client, Error, ResponseFuture, connect::Connect};
+use hyper_util::client::legacy::{Client, Error, connect::Connect};
 use tower::Service;
 
 use super::{Proxy, RequestBody};
 
-/// Where both would make the same connections there is one pool of them, and a WebSocket takes the connection that the
+/// Where all would make the same connections there is one pool of them, and a WebSocket takes the connection that the
 /// handshake has made.
 #[derive(Clone)]
 pub(super) struct Clients<C> {
     /// Speaks HTTP/1.1 with the server itself.
     pub(super) direct: Client<C, RequestBody>,
-    /// Leaves requests to proxies that forward them, and speaks HTTP/2 where it may.
-    pub(super) polling: Client<C, RequestBody>,
+    /// Leaves requests to proxies that forward them.
+    pub(super) forwarding: Client<C, RequestBody>,
+    pub(super) http2: Option<Http2<C>>,
     pub(super) proxy: Proxy,
-    pub(super) http2: bool,
 }
 
 impl<C> Service<Request<RequestBody>> for Clients<C>
@@ -30,25 +36,62 @@ where
 {
     type Response = Response<Incoming>;
     type Error = Error;
-    type Future = ResponseFuture;
+    type Future = BoxFuture<'static, Result<Response<Incoming>, Error>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
         Poll::Ready(Ok(())) // as hyper's clients always are
     }
 
-    fn call(&mut self, mut request: Request<RequestBody>) -> ResponseFuture {
+    fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
         if request.headers().contains_key(UPGRADE) {
-            return self.direct.request(request);
+            return self.direct.request(request).boxed();
         }
         if let Some(proxy) = self.proxy.forwards(request.uri()) {
             if let Some(credentials) = proxy.basic_auth() {
                 request.headers_mut().entry(PROXY_AUTHORIZATION).or_insert_with(|| credentials.clone());
             }
-            return self.polling.request(request);
+            return self.forwarding.request(request).boxed();
         }
-        match request.uri().scheme_str() {
-            Some("https") if self.http2 => self.polling.request(request),
-            _ => self.direct.request(request),
+        match &self.http2 {
+            Some(http2) if http2.may_take(request.uri()) => http2.request(request),
+            _ => self.direct.request(request).boxed(),
         }
     }
 }
+
+/// Asks servers for HTTP/2, each until it has answered by HTTP/1.1.
+///
+/// Connections of HTTP/2 have to be kept for longer than those of HTTP/1.1 may be, and a pool has one limit for all.
+#[derive(Clone)]
+pub(super) struct Http2<C> {
+    client: Client<C, RequestBody>,
+    without: Arc<Mutex<HashSet<Authority>>>,
+}
+
+impl<C: Connect + Clone + Send + Sync + 'static> Http2<C> {
+    pub(super) fn new(client: Client<C, RequestBody>) -> Self {
+        Self { client, without: Arc::default() }
+    }
+
+    fn may_take(&self, uri: &Uri) -> bool {
+        let without = self.without.lock().unwrap_or_else(PoisonError::into_inner);
+        uri.scheme() == Some(&Scheme::HTTPS) && uri.authority().is_none_or(|server| !without.contains(server))
+    }
+
+    fn request(&self, request: Request<RequestBody>) -> BoxFuture<'static, Result<Response<Incoming>, Error>> {
+        let (server, without) = (request.uri().authority().cloned(), Arc::clone(&self.without));
+        let note = move |response: &Response<Incoming>| {
+            if response.version() != Version::HTTP_2 {
+                let mut without = without.lock().unwrap_or_else(PoisonError::into_inner);
+                if without.len() == MAX_NOTED {
+                    without.clear(); // they are asked once more
+                }
+                without.extend(server);
+            }
+        };
+        self.client.request(request).inspect_ok(note).boxed()
+    }
+}
+
+/// How many servers are noted: redirects can lead to any number of them.
+const MAX_NOTED: usize = 64;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, StatusCode,
+    HeaderMap, HeaderValue, Method, Request, StatusCode, Version,
     header::{
         CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
         SEC_WEBSOCKET_VERSION, UPGRADE,
@@ -54,6 +54,9 @@ impl<S: HttpClient> Upgrade<S> {
         let key = generate_key();
         let request = self.request(protocol, sid, &key)?;
         let mut response = self.http.oneshot(request).await.map_err(failed)?;
+        if response.version() == Version::HTTP_2 {
+            return Err(Error::UpgradeUnsupported); // whatever it says: the request was stripped of what asks for one
+        }
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Err(Error::refused(Transport::WebSocket, stage, response));
         }

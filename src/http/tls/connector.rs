@@ -55,8 +55,8 @@ impl<C> TlsConnector<C> {
     }
 
     /// Asks for HTTP/2 before HTTP/1.1, instead of what the settings have for ALPN.
-    pub(in crate::http) fn http2(self, http2: bool) -> Self {
-        Self { http2, ..self }
+    pub(in crate::http) fn http2(self) -> Self {
+        Self { http2: true, ..self }
     }
 
     fn https(&self, ready: C, uri: &Uri) -> Result<HttpsConnector<C>, TlsError> {
