@@ -63,7 +63,7 @@ impl ClientBuilder {
     /// A session lives where its handshake was led, with all its requests. The query is that of the redirect, besides the
     /// protocol's own parameters. Once another scheme, host or port was reached, [`extra_headers`](Self::extra_headers)
     /// and the URL's user and password are sent no more; a cookie jar and a [`layer`](Self::layer) see where requests go
-    /// and decide by themselves. What can't be followed (a circle, the way from `https` to `http`, what is no URL) is an
+    /// and decide by themselves: what an [`ExtraHeadersLayer`](engineio_layers::ExtraHeadersLayer) there adds goes along. What can't be followed (a circle, the way from `https` to `http`, what is no URL) is an
     /// [`Error::Transport`] whose source is a [`RedirectError`](engineio_layers::RedirectError).
     pub fn redirects(mut self, limit: usize) -> Self {
         self.options.redirects = limit;
@@ -336,7 +336,7 @@ impl ClientBuilder {
     }
 
     /// Connects to a Unix socket in the place of TCP. The URL still says whether there is TLS, which host the requests
-    /// name, and their path and query.
+    /// name, and their path and query. [`tcp`](Self::tcp) and [`proxy`](Self::proxy) are for TCP, and have no part in it.
     ///
     /// ```no_run
     /// # async fn f() -> Result<(), Box<dyn std::error::Error>> {

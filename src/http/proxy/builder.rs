@@ -67,7 +67,11 @@ impl fmt::Debug for ProxyBuilder {
 /// The matcher itself passes over what is none.
 fn is_proxy(url: &str) -> bool {
     let proxy = Proxy::new(Matcher::builder().all(url).build()).to(&Uri::from_static("http://any"));
-    proxy.is_some_and(|proxy| proxy.raw_auth().is_none_or(|(user, password)| user.len().max(password.len()) <= 255))
+    proxy.is_some_and(|proxy| {
+        let has_port = proxy.uri().authority().is_some_and(|authority| authority.as_str() != authority.host());
+        let is_port = !has_port || proxy.uri().port_u16().is_some(); // or it would be the default one
+        is_port && proxy.raw_auth().is_none_or(|(user, password)| user.len().max(password.len()) <= 255)
+    })
 }
 
 #[cfg(test)]
@@ -111,7 +115,9 @@ mod tests {
     #[test]
     fn other_urls_are_refused() {
         let long = "x".repeat(256);
-        for url in ["ftp://a", "/path", "http://", "http://a b", "socks6://a", &format!("socks5://{long}@a")] {
+        for url in
+            ["ftp://a", "/path", "http://", "http://a b", "http://a:65536", "socks6://a", &format!("socks5://{long}@a")]
+        {
             assert!(matches!(Proxy::all(url), Err(ProxyError::InvalidUrl("all"))), "{url}");
         }
         assert!(matches!(Proxy::builder().https(":").build(), Err(ProxyError::InvalidUrl("https"))));

@@ -29,8 +29,8 @@ use super::Tls;
 /// This machine resolves names as [`Tcp`](crate::Tcp) says.
 ///
 /// A user and password in the URL, percent-encoded, are what the proxy is shown: HTTP proxies as Basic authorization,
-/// SOCKS5 proxies by its own method. SOCKS4 has none, and nothing is sent. They appear in no error, log or
-/// [`Debug`] output.
+/// SOCKS5 proxies by its own method, where both and the target's name may have 249 bytes together. SOCKS4 has none, and
+/// nothing is sent. They appear in no error, log or [`Debug`] output.
 ///
 /// An HTTP proxy opens a tunnel with `CONNECT` for `https` and for every WebSocket, and forwards the requests of polling
 /// for `http`. What it refuses is then an [`Error::Transport`](crate::Error::Transport) with a [`ProxyError`] among

@@ -49,7 +49,8 @@ async fn resolved(target: &Uri, resolver: Resolver, only_v4: bool) -> Result<Uri
         Ok(address) => vec![address],
         Err(_) => resolver.oneshot(host.parse()?).await?.map(|found| found.ip()).collect(),
     };
-    let address = found.into_iter().find(|found| found.is_ipv4() || !only_v4).ok_or("it has no such address")?;
+    let address =
+        found.into_iter().find(|found| found.is_ipv4() || !only_v4).ok_or("it has no address that the proxy takes")?;
     let address = SocketAddr::new(address, target.port_u16().unwrap_or_default());
     Ok(format!("http://{address}/").parse()?)
 }
