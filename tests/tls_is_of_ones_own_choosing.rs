@@ -11,15 +11,18 @@ use std::{
 };
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use engineio_client::{Client, Error, Event, Tls, TlsBuilder, TlsError, TlsRoots, TlsVersion, Transport};
+use engineio_client::{Client, Error, Event, Tls, TlsBuilder, TlsConnector, TlsError, TlsRoots, TlsVersion, Transport};
+use hyper_util::client::legacy::connect::HttpConnector;
 use peers::{
     oxide::Oxide,
     pki::{Authority, Identity, Terms, trusting},
     reference::Reference,
+    scripted::SHORT,
     session::{Session, uri, within},
 };
 use rustls::{AlertDescription, CertificateError, CipherSuite};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use tracing::{field::Field, span};
 
 const WAYS: [&[Transport]; 3] =
@@ -247,6 +250,26 @@ async fn a_server_may_have_another_name_than_the_url_has() {
     servers.refuse(&named("another.test"), is_wrong_name).await;
     let error = Tls::builder().server_name("no name").build().unwrap_err();
     assert!(matches!(&error, TlsError::ServerName(name) if name == "no name"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_silent_server_is_waited_for_no_longer_than_connecting_may_take() {
+    let silent = TcpListener::bind((HERE, 0)).await.unwrap(); // the system accepts, nobody reads
+    let url = format!("https://{}", silent.local_addr().unwrap());
+    let tls = || Tls::builder().ca(&Authority::new("ours").pem).build().unwrap();
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    for transports in WAYS {
+        let ours = Client::builder().tls(tls()).connect_timeout(SHORT);
+        let own = Client::builder().connector(TlsConnector::new(tcp.clone(), tls()).timeout(SHORT));
+        for client in [ours, own] {
+            let client = client.transports(transports.iter().copied()).build().unwrap();
+            let error = within("a silent server", client.connect(uri(&url))).await.unwrap_err();
+            let mut sources = std::iter::successors(error.source(), |&error| error.source());
+            let timed_out = sources.any(|error| matches!(error.downcast_ref(), Some(TlsError::Timeout)));
+            assert!(timed_out, "{error:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -243,8 +243,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how long a TCP connection may take to be made, and the way through a proxy to open; 20 s by default. A
-    /// connector or service of one's own has its own limit.
+    /// Sets how long a connection may take to be made: by TCP, the way through a proxy to open, and all of it until there
+    /// is TLS, if there is any; 20 s by default. A connector or service of one's own has its own limit.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connections.connect_timeout = bounded(timeout);
         self

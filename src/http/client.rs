@@ -49,14 +49,14 @@ impl Connections {
         let Self { connect_timeout, tcp, tls, proxy, http2, .. } = self;
         #[cfg(unix)]
         if let Some(path) = self.unix_socket {
-            let direct = TlsConnector::or_default(unix::connector(path), tls);
+            let direct = TlsConnector::or_default(unix::connector(path), tls).timeout(connect_timeout);
             let forwarding = direct.clone(); // not that there is a proxy
             return boxed(clients(direct, forwarding, Proxy::default(), http2));
         }
         let resolver = tcp.lookup();
         let proxied = ProxyConnector::new(tcp.connector(connect_timeout), proxy.clone());
         let proxied = proxied.resolver(resolver).timeout(connect_timeout);
-        let direct = TlsConnector::or_default(proxied, tls);
+        let direct = TlsConnector::or_default(proxied, tls).timeout(connect_timeout);
         let forwarding = direct.clone().map_inner(ProxyConnector::forwarding);
         boxed(clients(direct, forwarding, proxy, http2))
     }

@@ -2,6 +2,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use http::{Uri, uri::Scheme};
@@ -31,22 +32,33 @@ use crate::BoxError;
 /// # let _ = client;
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Connections with TLS have to be made in a Tokio runtime with its timer enabled.
 #[derive(Clone, Debug)]
 pub struct TlsConnector<C> {
     inner: C,
     tls: Option<Tls>, // none without a provider
     http2: bool,      // whether that is asked for first
+    timeout: Option<Duration>,
 }
 
 impl<C> TlsConnector<C> {
     /// Wraps a connector.
     pub fn new(inner: C, tls: Tls) -> Self {
-        Self { inner, tls: Some(tls), http2: false }
+        Self::or_default(inner, Some(tls)).timeout(Duration::from_secs(20))
     }
 
-    /// The same with the platform's roots, if there is no other TLS.
+    /// Sets how long it may take until there is TLS, connecting included; 20 s by default.
+    ///
+    /// hyper's clients finish a connection that a request no longer waits for: nothing else would give up on it.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self }
+    }
+
+    /// The same with the platform's roots, if there is no other TLS, and without a timeout.
     pub(in crate::http) fn or_default(inner: C, tls: Option<Tls>) -> Self {
-        Self { inner, tls: tls.or_else(|| Tls::builder().build().ok()), http2: false }
+        Self { inner, tls: tls.or_else(|| Tls::builder().build().ok()), http2: false, timeout: None }
     }
 
     /// Changes the connector inside.
@@ -118,6 +130,9 @@ where
             Err(error) => return Box::pin(std::future::ready(Err(error.into()))),
         };
         let connecting = https.call(uri);
-        Box::pin(async { connecting.await.map(TlsStream).map_err(cause_of_box) })
+        let connecting = async { connecting.await.map(TlsStream).map_err(cause_of_box) };
+        let Some(timeout) = self.timeout else { return Box::pin(connecting) };
+        let connecting = tokio::time::timeout(timeout, connecting);
+        Box::pin(async { connecting.await.unwrap_or(Err(TlsError::Timeout.into())) })
     }
 }

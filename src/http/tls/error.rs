@@ -2,7 +2,7 @@ use thiserror::Error;
 
 use crate::BoxError;
 
-/// Why there is no [`Tls`](super::Tls).
+/// Why there is no [`Tls`](super::Tls), or no connection with it.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TlsError {
@@ -54,6 +54,9 @@ pub enum TlsError {
     /// The list of ciphers leaves none, or none for the versions of TLS.
     #[error("no cipher is left")]
     NoCiphers,
+    /// The server was not connected to, or did not finish the handshake of TLS, in time.
+    #[error("the TLS connection took too long")]
+    Timeout,
     /// What the platform trusts can't be loaded. This is found out at the first connection, and is then among the
     /// sources of its error.
     #[error("the trusted roots cannot be loaded")]
