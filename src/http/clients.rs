@@ -6,14 +6,17 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures::{FutureExt, TryFutureExt, future::BoxFuture};
+use futures::{
+    FutureExt, TryFutureExt,
+    future::{BoxFuture, Either},
+};
 use http::{
     Request, Response, Uri, Version,
     header::{PROXY_AUTHORIZATION, UPGRADE},
     uri::{Authority, Scheme},
 };
 use hyper::body::Incoming;
-use hyper_util::client::legacy::{Client, Error, connect::Connect};
+use hyper_util::client::legacy::{Client, Error, ResponseFuture, connect::Connect};
 use tower::Service;
 
 use super::{Proxy, RequestBody};
@@ -36,7 +39,7 @@ where
 {
     type Response = Response<Incoming>;
     type Error = Error;
-    type Future = BoxFuture<'static, Result<Response<Incoming>, Error>>;
+    type Future = Either<ResponseFuture, BoxFuture<'static, Result<Response<Incoming>, Error>>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
         Poll::Ready(Ok(())) // as hyper's clients always are
@@ -44,17 +47,17 @@ where
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
         if request.headers().contains_key(UPGRADE) {
-            return self.direct.request(request).boxed();
+            return Either::Left(self.direct.request(request));
         }
         if let Some(proxy) = self.proxy.forwards(request.uri()) {
             if let Some(credentials) = proxy.basic_auth() {
                 request.headers_mut().entry(PROXY_AUTHORIZATION).or_insert_with(|| credentials.clone());
             }
-            return self.forwarding.request(request).boxed();
+            return Either::Left(self.forwarding.request(request));
         }
         match &self.http2 {
-            Some(http2) if http2.may_take(request.uri()) => http2.request(request),
-            _ => self.direct.request(request).boxed(),
+            Some(http2) if http2.may_take(request.uri()) => Either::Right(http2.request(request)),
+            _ => Either::Left(self.direct.request(request)),
         }
     }
 }
