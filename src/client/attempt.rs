@@ -7,8 +7,7 @@ use std::{
 use futures::future::BoxFuture;
 use http::{HeaderMap, Uri};
 
-use super::stack::Stack;
-use crate::{BoxError, Error, Handshake, Transport, carrier::Carrier, link::Open};
+use crate::{BoxError, Error, Handshake, Transport, link::Open};
 
 /// One attempt to open a session: where it goes, and what its requests carry.
 ///
@@ -43,27 +42,27 @@ impl fmt::Debug for Attempt {
 pub(super) type Prepare = Arc<dyn Fn(Attempt) -> BoxFuture<'static, Result<Attempt, BoxError>> + Send + Sync>;
 
 /// Opens the transports of a session once its attempt is prepared.
-pub(super) struct Prepared {
-    preparing: BoxFuture<'static, Result<Stack, Error>>,
-    stack: Option<Stack>,
+pub(super) struct Prepared<O> {
+    preparing: BoxFuture<'static, Result<O, Error>>,
+    opener: Option<O>,
 }
 
-impl Prepared {
-    pub(super) fn new(preparing: impl Future<Output = Result<Stack, Error>> + Send + 'static) -> Self {
-        Self { preparing: Box::pin(preparing), stack: None }
+impl<O> Prepared<O> {
+    pub(super) fn new(preparing: impl Future<Output = Result<O, Error>> + Send + 'static) -> Self {
+        Self { preparing: Box::pin(preparing), opener: None }
     }
 }
 
-impl Open<Carrier> for Prepared {
+impl<O: Open<L>, L> Open<L> for Prepared<O> {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if self.stack.is_none() {
-            self.stack = Some(ready!(self.preparing.as_mut().poll(cx))?);
+        if self.opener.is_none() {
+            self.opener = Some(ready!(self.preparing.as_mut().poll(cx))?);
         }
         Poll::Ready(Ok(()))
     }
 
-    fn open(&mut self, transport: Transport, session: Option<&Handshake>) -> Carrier {
-        self.stack.as_mut().expect("it was ready").open(transport, session)
+    fn open(&mut self, transport: Transport, session: Option<&Handshake>) -> L {
+        self.opener.as_mut().expect("it was ready").open(transport, session)
     }
 }
 
