@@ -3,10 +3,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName},
-};
+use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
 
 #[cfg(feature = "pfx")]
 use super::pfx;
@@ -181,7 +178,7 @@ impl TlsBuilder {
         }))
     }
 
-    fn identity(&self) -> Result<Option<Identity>, TlsError> {
+    fn identity(&self) -> Result<Option<pem::Identity>, TlsError> {
         let passphrase = self.passphrase.as_deref();
         #[cfg(feature = "pfx")]
         if let Some(pfx) = &self.pfx {
@@ -219,9 +216,6 @@ impl fmt::Debug for TlsBuilder {
         f.debug_struct("TlsBuilder").field("roots", &self.roots).finish_non_exhaustive()
     }
 }
-
-/// A certificate, with those between it and its authority after it, and its key.
-pub(super) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 fn server_name(name: String) -> Result<ServerName<'static>, TlsError> {
     ServerName::try_from(name.clone()).map_err(|_| TlsError::ServerName(name))

@@ -5,6 +5,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::
 use super::TlsError;
 use crate::BoxError;
 
+/// A certificate, with those between it and its authority after it, and its key.
+pub(super) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
 /// One certificate of DER, or all in a PEM.
 pub(super) fn certificates(option: &'static str, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     if !is_pem(bytes) {

@@ -3,7 +3,7 @@
 use p12_keystore::{CertificateBag, Pkcs12Archive, error::Error};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
-use super::{TlsError, builder::Identity};
+use super::{TlsError, pem::Identity};
 
 /// The first key, the certificate that belongs to it, and those between that and its authority.
 pub(super) fn identity(bytes: &[u8], passphrase: Option<&str>) -> Result<Identity, TlsError> {
