@@ -11,7 +11,7 @@ use crate::{
     CloseFrame, Error, Packet, Protocol,
     custom::Custom,
     http::Collected,
-    link::Link,
+    link::{Link, Traffic},
     polling::LongPolling,
     websocket::{Io, WebSocket},
 };
@@ -84,6 +84,10 @@ impl Link for Carrier {
 
     fn written(&self) -> u64 {
         forward!(self, link => link.written())
+    }
+
+    fn traffic(&self) -> Traffic {
+        forward!(self, link => link.traffic())
     }
 
     fn close_frame(&self) -> Option<CloseFrame> {

@@ -42,6 +42,7 @@
 //! | `ring` | yes | TLS with ring |
 //! | `aws-lc-rs` | no | TLS with aws-lc-rs, if `ring` is off |
 //! | `cookies` | no | a cookie jar, `ClientBuilder::cookies`, for sticky sessions; needs Rust 1.88 |
+//! | `deflate` | no | compressed WebSocket messages, `PerMessageDeflate`, where the memory they cost is worth it |
 //! | `decompression` | no | compressed replies to polling, `ClientBuilder::decompression`; Zstandard needs a C compiler |
 //! | `webpki-roots` | no | `TlsRoots::Webpki`: Mozilla's roots, compiled in |
 //! | `native-certs` | no | `TlsRoots::NativeCerts`: the platform's roots, judged by rustls |
@@ -98,6 +99,8 @@ pub use socket::Socket;
 pub use spawn::{Receiver, Sender};
 pub use stats::Stats;
 pub use transport::{Protocol, Transport};
+#[cfg(feature = "deflate")]
+pub use websocket::PerMessageDeflate;
 
 #[cfg(doc)]
 #[cfg_attr(

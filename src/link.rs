@@ -1,6 +1,7 @@
 //! A transport, as the combinator drives it.
 
 use std::{
+    ops::AddAssign,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -45,13 +46,32 @@ pub(crate) trait Link: Stream<Item = Result<Packet, Error>> + Sink<Packet, Error
     /// The protocol came out after the session was open.
     fn set_protocol(self: Pin<&mut Self>, _protocol: Protocol) {}
 
-    /// How many bytes it has written, as far as it can tell.
+    /// How many bytes it has written, as far as it can tell: that they become more is progress.
     fn written(&self) -> u64 {
         0
+    }
+
+    /// How many bytes it has carried, as far as it can tell.
+    fn traffic(&self) -> Traffic {
+        Traffic::default()
     }
 
     /// What the server said as it ended the stream.
     fn close_frame(&self) -> Option<CloseFrame> {
         None
+    }
+}
+
+/// Bytes of frames or bodies, each way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Traffic {
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
+}
+
+impl AddAssign for Traffic {
+    fn add_assign(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.received += other.received;
     }
 }

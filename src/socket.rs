@@ -96,7 +96,7 @@ impl Socket {
 
     /// What the session has carried so far.
     pub fn stats(&self) -> Stats {
-        self.session.engine().stats()
+        self.session.stats()
     }
 
     /// Ready when the session is open, or with what kept it from opening.

@@ -18,9 +18,9 @@ use tracing::Span;
 
 use self::slot::Slot;
 use crate::{
-    Error, Event, Packet, State,
+    Error, Event, Packet, State, Stats,
     engine::{Engine, Settings},
-    link::{Link, Open},
+    link::{Link, Open, Traffic},
     wakers::{Half, Wakers},
 };
 
@@ -39,6 +39,7 @@ pin_project! {
         opener: Option<Opener<L>>, // none once nothing more is to be opened
         wakers: Arc<Wakers>,
         span: Span, // of the session, once it has an ID
+        traffic: Traffic, // of the transports that are gone
     }
 }
 
@@ -68,11 +69,21 @@ impl<L: Link + Unpin> Upgrading<L> {
             opener,
             wakers: Arc::default(),
             span: Span::none(),
+            traffic: Traffic::default(),
         }
     }
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// What it has carried so far.
+    pub(crate) fn stats(&self) -> Stats {
+        let mut traffic = self.traffic;
+        for slot in [&self.current, &self.trial].into_iter().flatten() {
+            traffic += slot.link.traffic();
+        }
+        Stats { wire_bytes_sent: traffic.sent, wire_bytes_received: traffic.received, ..self.engine.stats() }
     }
 
     /// Ready when the session is open, or has ended before it was.

@@ -4,7 +4,7 @@ use engineio_layers::RedirectLayer;
 use http::{HeaderMap, HeaderValue};
 
 use super::{TransportOptions, attempt::Prepare};
-use crate::{CustomTransport, Error, Handshake, Protocol, Transport, engine::Settings};
+use crate::{CustomTransport, Error, Handshake, Protocol, Transport, engine::Settings, websocket::PerMessageDeflate};
 
 /// What a client was told of its requests and transports, and for the core of its sessions.
 #[derive(Clone)]
@@ -22,6 +22,7 @@ pub(super) struct Options {
     pub(super) base64: bool,
     pub(super) timestamps: Timestamps,
     pub(super) subprotocols: Vec<HeaderValue>,
+    pub(super) deflate: Option<PerMessageDeflate>,
     pub(super) request_timeout: Option<Duration>,
     pub(super) prepare: Option<Prepare>,
     pub(super) customs: Vec<CustomTransport>,
@@ -121,6 +122,7 @@ impl Default for Options {
             base64: false,
             timestamps: Timestamps { polling: true, websocket: false, param: "t".to_owned() },
             subprotocols: Vec::new(),
+            deflate: None,
             request_timeout: None,
             prepare: None,
             customs: Vec::new(),

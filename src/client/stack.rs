@@ -142,6 +142,7 @@ impl Stack {
             base64: options.base64,
             subprotocols: options.subprotocols.clone(),
             max_message_size: options.engine.max_message_size,
+            deflate: options.deflate,
         }
     }
 

@@ -213,6 +213,11 @@ impl Payload {
         self.rest.is_none()
     }
 
+    /// How many bytes are left to be decoded.
+    pub(crate) fn bytes_left(&self) -> usize {
+        self.rest.as_ref().map_or(0, Data::len)
+    }
+
     /// Has what is left decoded by another codec.
     pub(crate) fn with_codec(self, codec: Codec) -> Self {
         Self { codec, ..self }

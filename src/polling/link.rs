@@ -16,7 +16,7 @@ use crate::{
     Error, Handshake, Packet,
     codec::{Payload, PayloadSize},
     http::HttpClient,
-    link::Link,
+    link::{Link, Traffic},
 };
 
 pin_project! {
@@ -35,6 +35,7 @@ pin_project! {
         paused: bool,
         close_sent: bool,
         polls: (u32, u32),
+        traffic: Traffic,
     }
 }
 
@@ -73,6 +74,7 @@ impl<S: HttpClient> LongPolling<S> {
             paused: false,
             close_sent: false,
             polls: (0, 0),
+            traffic: Traffic::default(),
         }
     }
 
@@ -83,12 +85,14 @@ impl<S: HttpClient> LongPolling<S> {
             let opened = ready!(opening.as_mut().poll(cx));
             *this.opening = None;
             (*this.polling, *this.payload) = opened?;
+            this.traffic.received += this.payload.bytes_left() as u64;
         }
         if let Some(get) = this.get.as_mut().as_pin_mut() {
             let reply = ready!(get.poll(cx));
             this.get.set(None);
             this.polls.1 += 1;
             *this.payload = reply?;
+            this.traffic.received += this.payload.bytes_left() as u64;
         }
         Poll::Ready(Ok(()))
     }
@@ -164,7 +168,7 @@ impl<S: HttpClient> Sink<Packet> for LongPolling<S> {
             if this.batch.is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            *this.batch_size = PayloadSize::default();
+            this.traffic.sent += mem::take(this.batch_size).bytes(this.polling.codec()) as u64;
             let call = Call::Post(mem::take(this.batch));
             this.post.set(Some(this.polling.clone().oneshot(call)));
         }
@@ -199,6 +203,10 @@ impl<S: HttpClient> Link for LongPolling<S> {
 
     fn take_polls(self: Pin<&mut Self>) -> (u32, u32) {
         mem::take(self.project().polls)
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.traffic
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    mem,
     pin::Pin,
     task::{Context, Poll},
     time::Instant,
@@ -11,7 +12,12 @@ use futures::SinkExt;
 use tracing::{debug, debug_span, trace};
 
 use super::{Upgrading, now, slot::Slot};
-use crate::{Error, State, Transport, engine::Engine, link::Link, wakers::Half};
+use crate::{
+    Error, State, Transport,
+    engine::Engine,
+    link::{Link, Traffic},
+    wakers::Half,
+};
 
 impl<L: Link + Unpin> Upgrading<L> {
     /// Does all that can be done now, for whichever half is polled.
@@ -135,7 +141,9 @@ impl<L: Link + Unpin> Upgrading<L> {
         let begun = this.current.as_ref().is_some_and(|slot| slot.via == via);
         match this.engine.state() {
             State::Closed => {
-                (*this.current, *this.trial, *this.opener) = (None, None, None);
+                replace(this.current, None, this.traffic);
+                replace(this.trial, None, this.traffic);
+                *this.opener = None;
                 false
             }
             State::Opening if !begun => {
@@ -147,7 +155,8 @@ impl<L: Link + Unpin> Upgrading<L> {
                     }
                     Poll::Ready(Err(error)) => this.engine.refuse(error),
                     Poll::Ready(Ok(())) => {
-                        *this.current = Some(Slot::new(via, opener.open(via, None)));
+                        let slot = Slot::new(via, opener.open(via, None));
+                        replace(this.current, Some(slot), this.traffic);
                         this.engine.handle_start(now);
                     }
                 }
@@ -167,10 +176,11 @@ impl<L: Link + Unpin> Upgrading<L> {
         let wanted = this.engine.trial();
         if this.trial.as_ref().map(|slot| slot.via) != wanted {
             let opener = wanted.zip(this.opener.as_mut()).zip(this.engine.handshake());
-            *this.trial = opener.map(|((via, opener), handshake)| {
+            let opened = opener.map(|((via, opener), handshake)| {
                 debug!(%via, "upgrading");
                 Slot::new(via, opener.open(via, Some(handshake)))
             });
+            replace(this.trial, opened, this.traffic);
             return true;
         }
         if this.engine.wants_silence()
@@ -178,7 +188,7 @@ impl<L: Link + Unpin> Upgrading<L> {
         {
             debug!("upgraded");
             this.engine.handle_silence();
-            *this.current = this.trial.take();
+            replace(this.current, this.trial.take(), this.traffic);
             return true;
         }
         false
@@ -233,7 +243,7 @@ fn await_room<L: Link + Unpin>(engine: &mut Engine, slot: &mut Slot<L>, now: Ins
 fn flush<L: Link + Unpin>(engine: &mut Engine, slot: &mut Slot<L>, now: Instant, cx: &mut Context<'_>) -> bool {
     let flushed = slot.link.poll_flush_unpin(cx);
     let written = slot.link.written();
-    let progressed = std::mem::replace(&mut slot.written, written) != written;
+    let progressed = mem::replace(&mut slot.written, written) != written;
     if progressed && slot.via == engine.transport() {
         engine.handle_progress(now);
     }
@@ -245,6 +255,13 @@ fn flush<L: Link + Unpin>(engine: &mut Engine, slot: &mut Slot<L>, now: Instant,
         Err(error) => fail(engine, error, slot.via, now),
     }
     true
+}
+
+/// Puts one transport, or none, in the place of another, and keeps count of what that one has carried.
+fn replace<L: Link>(place: &mut Option<Slot<L>>, slot: Option<Slot<L>>, traffic: &mut Traffic) {
+    if let Some(gone) = mem::replace(place, slot) {
+        *traffic += gone.link.traffic();
+    }
 }
 
 fn fail(engine: &mut Engine, error: Error, via: Transport, now: Instant) {

@@ -4,20 +4,23 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use futures::{Sink, SinkExt, Stream, StreamExt, future::BoxFuture};
+use futures::{Sink, Stream, StreamExt, future::BoxFuture};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::{
-    Socket,
+    messages::{Incoming, Messages},
     opening::{Opened, failed, is_end},
 };
-use crate::{CloseFrame, Data, Error, Packet, Protocol, Stage, Text, Transport, codec::Codec, link::Link};
+use crate::{
+    CloseFrame, Data, Error, Packet, Protocol, Stage, Transport,
+    codec::Codec,
+    link::{Link, Traffic},
+};
 
 /// Packets over a WebSocket, one a message.
 pub(crate) struct WebSocket<T> {
     opening: Option<BoxFuture<'static, Result<Opened<T>, Error>>>,
-    socket: Option<Socket<T>>,
+    socket: Option<Messages<T>>,
     codec: Codec,
     first: Option<Packet>,
     protocol: Protocol,
@@ -39,7 +42,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
         }
     }
 
-    fn poll_socket(&mut self, cx: &mut Context<'_>) -> Poll<Result<&mut Socket<T>, Error>> {
+    fn poll_socket(&mut self, cx: &mut Context<'_>) -> Poll<Result<&mut Messages<T>, Error>> {
         if let Some(opening) = &mut self.opening {
             let opened = ready!(opening.as_mut().poll(cx));
             self.opening = None;
@@ -71,7 +74,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<T> {
             if self.ended {
                 // What answers the server's close frame goes out before the end is told.
                 let socket = ready!(self.poll_socket(cx))?;
-                let _ = ready!(socket.poll_flush_unpin(cx));
+                let _ = ready!(socket.poll_flush(cx));
                 return Poll::Ready(None);
             }
             ready!(self.poll_socket(cx))?;
@@ -80,11 +83,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<T> {
             }
             let socket = ready!(self.poll_socket(cx))?;
             let packet = match ready!(socket.poll_next_unpin(cx)) {
-                Some(Ok(Message::Text(text))) => self.decode(Text::from(text).into()),
-                Some(Ok(Message::Binary(bytes))) => self.decode(bytes.into()),
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
-                Some(Ok(Message::Close(frame))) => {
-                    self.frame = frame.map(CloseFrame::from);
+                Some(Ok(Incoming::Message(message))) => self.decode(message),
+                Some(Ok(Incoming::Close(frame))) => {
+                    self.frame = frame;
                     self.ended = true;
                     continue;
                 }
@@ -110,28 +111,23 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Packet> for WebSocket<T> {
         if self.ended {
             return Poll::Pending; // nothing may follow a close frame, and the stream tells of it
         }
-        ready!(self.poll_socket(cx))?.poll_ready_unpin(cx).map_err(|error| failed(Stage::Writing, error))
+        ready!(self.poll_socket(cx))?.poll_ready(cx).map_err(|error| failed(Stage::Writing, error))
     }
 
     fn start_send(mut self: Pin<&mut Self>, packet: Packet) -> Result<(), Error> {
-        let message = match self.codec.encode_frame(&packet) {
-            Data::Text(text) => Message::Text(text.into()),
-            Data::Binary(bytes) => Message::Binary(bytes),
-        };
+        let compress = matches!(&packet, Packet::Message(message) if message.compress);
+        let message = self.codec.encode_frame(&packet);
         let socket = self.socket.as_mut().expect("ready sinks have a socket");
-        socket.start_send_unpin(message).map_err(|error| failed(Stage::Writing, error))
+        socket.start_send(message, compress).map_err(|error| failed(Stage::Writing, error))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        ready!(self.poll_socket(cx))?.poll_flush_unpin(cx).map_err(|error| failed(Stage::Writing, error))
+        ready!(self.poll_socket(cx))?.poll_flush(cx).map_err(|error| failed(Stage::Writing, error))
     }
 
     /// Sends a close frame and waits for the server's.
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let socket = ready!(self.poll_socket(cx))?;
-        ready!(socket.poll_close_unpin(cx)).map_err(|error| failed(Stage::Closing, error))?;
-        while let Some(Ok(_)) = ready!(socket.poll_next_unpin(cx)) {}
-        Poll::Ready(Ok(()))
+        ready!(self.poll_socket(cx))?.poll_close(cx).map_err(|error| failed(Stage::Closing, error))
     }
 }
 
@@ -144,17 +140,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link for WebSocket<T> {
     }
 
     fn written(&self) -> u64 {
-        self.socket.as_ref().map_or(0, |socket| socket.get_ref().written())
+        self.socket.as_ref().map_or(0, |socket| socket.wire().written())
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.socket.as_ref().map_or_else(Traffic::default, |socket| {
+            let wire = socket.wire();
+            Traffic { sent: wire.written(), received: wire.read() }
+        })
     }
 
     fn close_frame(&self) -> Option<CloseFrame> {
         self.frame.clone()
-    }
-}
-
-impl From<tungstenite::protocol::CloseFrame> for CloseFrame {
-    fn from(frame: tungstenite::protocol::CloseFrame) -> Self {
-        Self { code: frame.code.into(), text: frame.reason.into() }
     }
 }
 

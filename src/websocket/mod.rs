@@ -1,9 +1,23 @@
 //! A WebSocket as a transport.
 
+#[cfg(feature = "deflate")]
+mod deflate;
+#[cfg(not(feature = "deflate"))]
+#[path = "without_deflate.rs"]
+mod deflate;
+mod fragments;
 mod link;
-mod metered;
+mod messages;
 mod opening;
+mod read_ahead;
+mod scanner;
 mod upgrade;
+mod wire;
+
+#[cfg(feature = "deflate")]
+pub use self::deflate::PerMessageDeflate;
+#[cfg(not(feature = "deflate"))]
+pub(crate) use self::deflate::PerMessageDeflate;
 
 pub(crate) use self::{
     link::WebSocket,
@@ -13,9 +27,6 @@ pub(crate) use self::{
 
 /// What a WebSocket runs over: a connection that hyper has let go.
 pub(crate) type Io = hyper_util::rt::TokioIo<hyper::upgrade::Upgraded>;
-
-/// The WebSocket itself.
-type Socket<T> = tokio_tungstenite::WebSocketStream<metered::Metered<T>>;
 
 #[cfg(test)]
 mod tests;

@@ -3,11 +3,15 @@
 use std::{io, time::Duration};
 
 use futures::StreamExt;
-use tokio_tungstenite::tungstenite::{self, Message, error::ProtocolError};
+use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 
-use super::{Io, Socket, upgrade::Upgrade};
+use super::{
+    Io,
+    messages::{Incoming, Messages},
+    upgrade::Upgrade,
+};
 use crate::{
-    BoxError, CloseFrame, Error, Handshake, Packet, Protocol, Stage, Text, Transport,
+    BoxError, CloseFrame, Data, Error, Handshake, Packet, Protocol, Stage, Transport,
     codec::{Codec, DecodeError},
     http::HttpClient,
     polling::{Polling, ask_protocol},
@@ -15,7 +19,7 @@ use crate::{
 
 /// A WebSocket that is open, and what was read from it in the process.
 pub(crate) struct Opened<T> {
-    pub(super) socket: Socket<T>,
+    pub(super) socket: Messages<T>,
     pub(super) codec: Codec,
     pub(super) first: Option<Packet>,
     pub(super) frame: Option<CloseFrame>, // if that is what came first
@@ -41,7 +45,7 @@ pub(crate) async fn open_session<S: HttpClient>(
 ) -> Result<Opened<Io>, Error> {
     let base64 = upgrade.base64;
     let (mut socket, wanted) = connect(upgrade, wanted).await?;
-    let first = match tokio::time::timeout(patience, next(&mut socket)).await {
+    let first = match tokio::time::timeout(patience, socket.next()).await {
         Ok(first) if !is_garbage(&first) => first,
         odd => {
             if let Some(Err(error @ Error::UnsupportedProtocol)) = ask(polling.clone(), patience).await {
@@ -49,18 +53,18 @@ pub(crate) async fn open_session<S: HttpClient>(
             }
             match odd {
                 Ok(garbage) => garbage,
-                Err(_) => next(&mut socket).await,
+                Err(_) => socket.next().await,
             }
         }
     };
     let mut opened = Opened { socket, codec: Codec::of(wanted).base64(base64), first: None, frame: None };
     match first {
-        Some(Ok(Message::Text(text))) => {
-            let packet = opened.codec.decode_frame(Text::from(text).into());
+        Some(Ok(Incoming::Message(text @ Data::Text(_)))) => {
+            let packet = opened.codec.decode_frame(text);
             opened.first = Some(packet.map_err(|error| Error::decode(Transport::WebSocket, error))?);
         }
-        Some(Ok(Message::Binary(bytes))) => opened.first = Some(bytes.into()),
-        Some(Ok(Message::Close(frame))) => opened.frame = frame.map(CloseFrame::from),
+        Some(Ok(Incoming::Message(Data::Binary(bytes)))) => opened.first = Some(bytes.into()),
+        Some(Ok(Incoming::Close(frame))) => opened.frame = frame,
         Some(Err(error)) if !is_end(&error) => return Err(failed(Stage::Opening, error)),
         _ => {} // the end, which whoever reads on finds, too
     }
@@ -77,7 +81,7 @@ pub(crate) async fn open_session<S: HttpClient>(
 }
 
 /// Asks for a WebSocket, once more if the server refuses the version and there is another; gives which is asked for.
-async fn connect<S: HttpClient>(upgrade: Upgrade<S>, wanted: Protocol) -> Result<(Socket<Io>, Protocol), Error> {
+async fn connect<S: HttpClient>(upgrade: Upgrade<S>, wanted: Protocol) -> Result<(Messages<Io>, Protocol), Error> {
     let (connected, asked) = match upgrade.clone().connect(wanted, None).await {
         Err(error) if wanted == Protocol::Auto && error.refuses_version() => {
             (upgrade.connect(Protocol::V3, None).await, Protocol::V3)
@@ -95,17 +99,7 @@ async fn ask<S: HttpClient>(polling: Polling<S>, patience: Duration) -> Option<R
     tokio::time::timeout(patience / 2, ask_protocol(polling)).await.ok()
 }
 
-/// The next message that is not the WebSocket's own; those are answered on the way.
-async fn next(socket: &mut Socket<Io>) -> Option<Result<Message, tungstenite::Error>> {
-    loop {
-        match socket.next().await {
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-            message => return message,
-        }
-    }
-}
-
-fn is_garbage(first: &Option<Result<Message, tungstenite::Error>>) -> bool {
+fn is_garbage(first: &Option<Result<Incoming, tungstenite::Error>>) -> bool {
     matches!(first, Some(Err(error @ tungstenite::Error::Protocol(_))) if !is_end(error))
 }
 

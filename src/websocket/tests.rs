@@ -11,7 +11,7 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{link::WebSocket, metered::Metered, opening::Opened, upgrade};
+use super::{link::WebSocket, messages::Messages, opening::Opened};
 use crate::{
     CloseFrame, Error, Event, Handshake, Packet, Protocol, Transport,
     codec::Codec,
@@ -23,7 +23,7 @@ use crate::{
 /// A WebSocket in memory, and the server's end of it.
 async fn pair(codec: Codec) -> (WebSocket<DuplexStream>, WebSocketStream<DuplexStream>) {
     let (ours, theirs) = tokio::io::duplex(64 << 10);
-    let socket = WebSocketStream::from_raw_socket(Metered::new(ours), Role::Client, Some(upgrade::config(1000))).await;
+    let socket = Messages::new(ours, 1000, None).await;
     let server = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
     (WebSocket::new(async move { Ok(Opened { socket, codec, first: None, frame: None }) }), server)
 }
@@ -139,7 +139,7 @@ impl Open<WebSocket<DuplexStream>> for Made {
 #[tokio::test]
 async fn a_protocol_that_comes_out_holds_for_the_very_next_frame() {
     let (ours, theirs) = tokio::io::duplex(64 << 10);
-    let socket = WebSocketStream::from_raw_socket(Metered::new(ours), Role::Client, None).await;
+    let socket = Messages::new(ours, 1000, None).await;
     let mut server = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
     let open = Packet::Open(Handshake {
         sid: "x".into(),

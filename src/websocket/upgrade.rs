@@ -11,16 +11,14 @@ use http::{
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        handshake::{client::generate_key, derive_accept_key},
-        protocol::{Role, WebSocketConfig},
-    },
-};
+use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
 use tower::ServiceExt;
 
-use super::{Io, Socket, metered::Metered};
+use super::{
+    Io,
+    deflate::{Deflate, PerMessageDeflate},
+    messages::Messages,
+};
 use crate::{BoxError, Error, Protocol, Stage, Transport, endpoint::Endpoint, http::HttpClient};
 
 /// Opens WebSockets by an ordinary request through an HTTP service, and so through all of its layers.
@@ -31,6 +29,7 @@ pub(crate) struct Upgrade<S> {
     pub(crate) base64: bool,
     pub(crate) subprotocols: Vec<HeaderValue>,
     pub(crate) max_message_size: usize,
+    pub(crate) deflate: Option<PerMessageDeflate>,
 }
 
 /// Why an answer to an upgrade request opens no WebSocket.
@@ -44,27 +43,29 @@ pub(crate) enum UpgradeError {
     UnknownSubprotocol,
     #[error("the answer has an extension that was not offered")]
     UnknownExtension,
+    #[cfg(feature = "deflate")]
+    #[error("the answer agrees to permessage-deflate in other terms than were offered")]
+    WrongDeflate,
 }
 
 impl<S: HttpClient> Upgrade<S> {
     /// Asks for a WebSocket, of a running session or to open one, and checks the answer.
-    pub(super) async fn connect(self, protocol: Protocol, sid: Option<&str>) -> Result<Socket<Io>, Error> {
+    pub(super) async fn connect(self, protocol: Protocol, sid: Option<&str>) -> Result<Messages<Io>, Error> {
         let stage = if sid.is_some() { Stage::Upgrading } else { Stage::Opening };
         let failed = |error: BoxError| Error::transport_failed(Transport::WebSocket, stage, error);
         let key = generate_key();
         let request = self.request(protocol, sid, &key)?;
-        let mut response = self.http.oneshot(request).await.map_err(failed)?;
+        let mut response = self.http.clone().oneshot(request).await.map_err(failed)?;
         if response.version() == Version::HTTP_2 {
             return Err(Error::UpgradeUnsupported); // whatever it says: the request was stripped of what asks for one
         }
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Err(Error::refused(Transport::WebSocket, stage, response));
         }
-        check(response.headers(), &key, &self.subprotocols).map_err(|error| failed(error.into()))?;
+        let deflate = self.check(response.headers(), &key).map_err(|error| failed(error.into()))?;
         let upgrade = response.extensions_mut().remove::<OnUpgrade>().ok_or(Error::UpgradeUnsupported)?;
-        let io = Metered::new(TokioIo::new(upgrade.await.map_err(|error| failed(error.into()))?));
-        let config = config(self.max_message_size);
-        Ok(WebSocketStream::from_raw_socket(io, Role::Client, Some(config)).await)
+        let io = TokioIo::new(upgrade.await.map_err(|error| failed(error.into()))?);
+        Ok(Messages::new(io, self.max_message_size, deflate).await)
     }
 
     fn request(&self, protocol: Protocol, sid: Option<&str>, key: &str) -> Result<Request<Bytes>, Error> {
@@ -78,7 +79,20 @@ impl<S: HttpClient> Upgrade<S> {
         if !self.subprotocols.is_empty() {
             request = request.header(SEC_WEBSOCKET_PROTOCOL, list(&self.subprotocols));
         }
+        if let Some(deflate) = &self.deflate {
+            request = request.header(SEC_WEBSOCKET_EXTENSIONS, deflate.offer());
+        }
         request.body(Bytes::new()).map_err(Error::invalid_request)
+    }
+
+    /// Checks the answer, and gives what was agreed upon to compress messages.
+    fn check(&self, answer: &HeaderMap, key: &str) -> Result<Option<Deflate>, UpgradeError> {
+        check(answer, key, &self.subprotocols)?;
+        match &self.deflate {
+            Some(deflate) => deflate.agree(answer, self.max_message_size),
+            None if answer.contains_key(SEC_WEBSOCKET_EXTENSIONS) => Err(UpgradeError::UnknownExtension),
+            None => Ok(None),
+        }
     }
 }
 
@@ -90,7 +104,7 @@ fn list(names: &[HeaderValue]) -> HeaderValue {
     line
 }
 
-/// Checks what RFC 6455, section 4.1, has a client check.
+/// Checks what RFC 6455, section 4.1, has a client check, but for extensions.
 fn check(headers: &HeaderMap, key: &str, offered: &[HeaderValue]) -> Result<(), UpgradeError> {
     let lists = |name, token: &str| {
         let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
@@ -105,19 +119,7 @@ fn check(headers: &HeaderMap, key: &str, offered: &[HeaderValue]) -> Result<(), 
     if headers.get(SEC_WEBSOCKET_PROTOCOL).is_some_and(|chosen| !offered.contains(chosen)) {
         return Err(UpgradeError::UnknownSubprotocol);
     }
-    if headers.contains_key(SEC_WEBSOCKET_EXTENSIONS) {
-        return Err(UpgradeError::UnknownExtension);
-    }
     Ok(())
-}
-
-/// The buffers of an idle session: tungstenite's defaults hold 128 KiB for each.
-pub(super) fn config(max_message_size: usize) -> WebSocketConfig {
-    WebSocketConfig::default()
-        .read_buffer_size(8 << 10)
-        .write_buffer_size(16 << 10)
-        .max_message_size(Some(max_message_size))
-        .max_frame_size(Some(max_message_size))
 }
 
 #[cfg(test)]
@@ -160,11 +162,6 @@ mod tests {
         assert_eq!(
             checked(|headers| drop(headers.insert(SEC_WEBSOCKET_ACCEPT, other))),
             Err(UpgradeError::WrongAccept)
-        );
-        let deflate = HeaderValue::from_static("permessage-deflate");
-        assert_eq!(
-            checked(|headers| drop(headers.insert(SEC_WEBSOCKET_EXTENSIONS, deflate))),
-            Err(UpgradeError::UnknownExtension)
         );
     }
 }

@@ -72,6 +72,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Offers the server to compress WebSocket messages; by default nothing is.
+    #[cfg(feature = "deflate")]
+    pub fn per_message_deflate(mut self, deflate: crate::PerMessageDeflate) -> Self {
+        self.options.deflate = Some(deflate);
+        self
+    }
+
     /// Sets the WebSocket sub-protocols to offer. Which of them the server takes, if any, is in its reply, where a
     /// [`layer`](Self::layer) sees it; a reply with one that was not offered is refused.
     pub fn subprotocols(mut self, names: impl IntoIterator<Item = HeaderValue>) -> Self {

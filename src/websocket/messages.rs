@@ -1,0 +1,163 @@
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use futures::{SinkExt, Stream, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        self, Message,
+        protocol::{Role, WebSocketConfig},
+    },
+};
+
+use super::{
+    deflate::Deflate,
+    fragments::{self, Fragments},
+    wire::{LARGE, Wire},
+};
+use crate::{CloseFrame, Data, Text};
+
+/// The messages of a WebSocket: tungstenite's, in frames that keep its buffers small, and compressed where that is
+/// agreed upon.
+#[derive(Debug)]
+pub(super) struct Messages<T> {
+    socket: WebSocketStream<Wire<T>>,
+    unsent: Option<Fragments>, // of the message that is being sent
+    large: Option<Bytes>,      // the last message, if it is large
+}
+
+/// What comes from a WebSocket, apart from what it answers by itself.
+#[derive(Debug)]
+pub(super) enum Incoming {
+    Message(Data),
+    Close(Option<CloseFrame>),
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Messages<T> {
+    /// Messages over a connection that has just become a WebSocket.
+    pub(super) async fn new(io: T, max_message_size: usize, deflate: Option<Deflate>) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
+            .write_buffer_size(fragments::SIZE)
+            .max_message_size(Some(max_message_size))
+            .max_frame_size(Some(max_message_size));
+        let wire = Wire::new(io, deflate);
+        let socket = WebSocketStream::from_raw_socket(wire, Role::Client, Some(config)).await;
+        Self { socket, unsent: None, large: None }
+    }
+
+    pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
+        ready!(self.poll_unsent(cx))?;
+        self.socket.poll_ready_unpin(cx)
+    }
+
+    /// Begins to send a message; it has to be ready.
+    pub(super) fn start_send(&mut self, message: Data, compress: bool) -> Result<(), tungstenite::Error> {
+        let (is_text, message) = match message {
+            Data::Text(text) => (true, Bytes::from(text)),
+            Data::Binary(bytes) => (false, bytes),
+        };
+        let deflate = self.socket.get_mut().deflate().filter(|_| compress);
+        let mut fragments = match deflate.and_then(|deflate| deflate.compress(&message)) {
+            Some(compressed) => Fragments::new(is_text, compressed.into()).marked(),
+            None => Fragments::new(is_text, message),
+        };
+        let first = fragments.next().expect("a message has at least one");
+        self.unsent = fragments.has_more().then_some(fragments);
+        self.socket.start_send_unpin(Message::Frame(first))
+    }
+
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
+        ready!(self.poll_unsent(cx))?;
+        ready!(self.socket.poll_flush_unpin(cx))?;
+        if let Some(deflate) = self.socket.get_mut().deflate() {
+            deflate.rest_sending();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends a close frame and waits for the server's.
+    pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
+        ready!(self.poll_unsent(cx))?;
+        ready!(self.socket.poll_close_unpin(cx))?;
+        while let Some(Ok(_)) = ready!(self.socket.poll_next_unpin(cx)) {}
+        Poll::Ready(Ok(()))
+    }
+
+    /// What it runs over, which counts.
+    pub(super) fn wire(&self) -> &Wire<T> {
+        self.socket.get_ref()
+    }
+
+    /// Sends what is left of the last message.
+    fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
+        while let Some(fragments) = &mut self.unsent {
+            ready!(self.socket.poll_ready_unpin(cx))?;
+            match fragments.next() {
+                Some(frame) => self.socket.start_send_unpin(Message::Frame(frame))?,
+                None => self.unsent = None,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Keeps what was received until the next read, if it is large, so that tungstenite finds its memory in use and
+    /// takes little for what comes next: it would keep the memory of a message that is gone by then.
+    fn keep_if_large(&mut self, message: &Bytes) {
+        self.large = (message.len() as u64 >= LARGE).then(|| message.clone());
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Stream for Messages<T> {
+    type Item = Result<Incoming, tungstenite::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            let polled = self.socket.poll_next_unpin(cx);
+            self.large = None;
+            if let (Poll::Pending, Some(deflate)) = (&polled, self.socket.get_mut().deflate()) {
+                deflate.rest_receiving();
+            }
+            let polled = ready!(polled);
+            if matches!(polled, None | Some(Err(_) | Ok(Message::Close(_)))) {
+                self.unsent = None; // nothing may follow
+            }
+            let message = match polled {
+                Some(Ok(Message::Text(text))) => {
+                    self.keep_if_large(text.as_ref());
+                    Ok(Text::from(text).into())
+                }
+                Some(Ok(Message::Binary(bytes))) => {
+                    self.keep_if_large(&bytes);
+                    match self.socket.get_mut().deflate() {
+                        Some(deflate) => deflate.restore(bytes),
+                        None => Ok(bytes.into()),
+                    }
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
+                Some(Ok(Message::Close(frame))) => {
+                    return Poll::Ready(Some(Ok(Incoming::Close(frame.map(CloseFrame::from)))));
+                }
+                Some(Err(error)) => Err(error),
+                None => return Poll::Ready(None),
+            };
+            return Poll::Ready(Some(message.map(Incoming::Message)));
+        }
+    }
+}
+
+impl From<tungstenite::protocol::CloseFrame> for CloseFrame {
+    fn from(frame: tungstenite::protocol::CloseFrame) -> Self {
+        Self { code: frame.code.into(), text: frame.reason.into() }
+    }
+}
+
+/// The read buffer of an idle session, which never shrinks. What comes in larger pieces is read ahead.
+const READ_BUFFER: usize = 4 << 10;
+
+#[cfg(test)]
+mod tests;
