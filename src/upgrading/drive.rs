@@ -166,6 +166,10 @@ impl<L: Link + Unpin> Upgrading<L> {
                 this.engine.handle_closed(); // there is nothing to be closed
                 true
             }
+            State::Open | State::Closing if this.engine.trial().is_none() => {
+                *this.opener = None; // nothing more is to be opened, and it holds a whole HTTP client
+                false
+            }
             _ => false,
         }
     }

@@ -4,7 +4,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::BufMut;
 use futures::Future;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
@@ -14,7 +14,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 /// something behind, so the next read is a large one, into memory that is given back once nothing more comes.
 #[derive(Debug)]
 pub(super) struct ReadAhead {
-    buffer: Option<BytesMut>,
+    buffer: Option<Buffer>,
+}
+
+#[derive(Debug)]
+struct Buffer {
+    bytes: Vec<u8>,
+    taken: usize,
 }
 
 impl ReadAhead {
@@ -29,35 +35,39 @@ impl ReadAhead {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Some(buffer) = &mut self.buffer else {
+        let Some(Buffer { bytes, taken }) = &mut self.buffer else {
             ready!(Pin::new(io).poll_read(cx, buf))?;
             if buf.remaining() == 0 {
-                self.buffer = Some(BytesMut::new());
+                self.buffer = Some(Buffer { bytes: Vec::new(), taken: 0 });
             }
             return Poll::Ready(Ok(()));
         };
-        if buffer.is_empty() {
-            buffer.clear();
-            buffer.reserve(SIZE); // the same memory again, after the first time
-            let read = pin!(io.read_buf(&mut buffer.limit(SIZE))).poll(cx);
+        if *taken == bytes.len() {
+            *taken = 0;
+            bytes.clear();
+            bytes.reserve_exact(SIZE); // the same memory again, after the first time
+            let read = pin!(io.read_buf(&mut bytes.limit(SIZE))).poll(cx);
             if !matches!(read, Poll::Ready(Ok(1..))) {
                 self.buffer = None;
                 return read.map_ok(|_| ());
             }
         }
-        let len = buffer.len().min(buf.remaining());
-        buf.put_slice(&buffer[..len]);
-        buffer.advance(len);
+        let len = buf.remaining().min(bytes.len() - *taken);
+        buf.put_slice(&bytes[*taken..*taken + len]);
+        *taken += len;
         Poll::Ready(Ok(()))
     }
 
-    /// Takes back what was read last.
-    pub(super) fn unread(&mut self, bytes: &[u8]) {
-        let buffer = self.buffer.get_or_insert_default();
-        let mut all = BytesMut::with_capacity(bytes.len() + buffer.len());
-        all.put_slice(bytes);
-        all.put_slice(buffer);
-        *buffer = all;
+    /// Takes back the last of what was read last.
+    pub(super) fn unread(&mut self, last: &[u8]) {
+        match &mut self.buffer {
+            Some(buffer) if buffer.taken >= last.len() => buffer.taken -= last.len(),
+            buffer => {
+                let mut bytes = Vec::with_capacity(SIZE);
+                bytes.extend_from_slice(last);
+                *buffer = Some(Buffer { bytes, taken: 0 });
+            }
+        }
     }
 }
 
@@ -99,6 +109,23 @@ mod tests {
         assert_pending!(read(&mut ahead, &mut io));
         assert!(ahead.buffer.is_none(), "nobody holds memory and waits");
         peer.read(b"k");
+        assert_eq!(assert_ready!(read(&mut ahead, &mut io)), b"k");
+    }
+
+    #[test]
+    fn what_is_taken_back_comes_again() {
+        let mut io = Builder::new().read(b"abcd").read(b"efghij").read(b"k").build();
+        let mut ahead = ReadAhead::new();
+        assert_eq!(assert_ready!(read(&mut ahead, &mut io)), b"abcd");
+        ahead.unread(b"cd"); // as it came from the connection
+        assert_eq!(assert_ready!(read(&mut ahead, &mut io)), b"cd");
+        assert_eq!(assert_ready!(read(&mut ahead, &mut io)), b"efgh");
+        ahead.unread(b"gh"); // as it was read ahead
+        assert_eq!(assert_ready!(read(&mut ahead, &mut io)), b"ghij");
+        ahead.unread(b"ij");
+        assert_eq!(assert_ready!(read(&mut ahead, &mut io)), b"ij");
+        assert_eq!(assert_ready!(read(&mut ahead, &mut io)), b"k");
+        ahead.unread(b"k");
         assert_eq!(assert_ready!(read(&mut ahead, &mut io)), b"k");
     }
 

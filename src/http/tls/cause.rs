@@ -28,29 +28,54 @@ pub(super) fn cause_of_box(error: BoxError) -> BoxError {
 /// Its errors have rustls's among their sources: with TLS 1.3 a server refuses a client's certificate, or the lack of
 /// one, when the client holds the handshake for done.
 #[derive(Debug)]
-pub struct TlsStream<S>(pub(super) MaybeHttpsStream<S>);
+pub struct TlsStream<S>(pub(super) Stream<S>);
+
+#[derive(Debug)]
+pub(super) enum Stream<S> {
+    Plain(S),
+    Tls(Box<MaybeHttpsStream<S>>), // it has more than 1 KiB, which connections without TLS need not have
+}
+
+impl<S> TlsStream<S> {
+    pub(super) const fn plain(stream: S) -> Self {
+        Self(Stream::Plain(stream))
+    }
+
+    pub(super) fn tls(stream: MaybeHttpsStream<S>) -> Self {
+        Self(Stream::Tls(Box::new(stream)))
+    }
+}
+
+macro_rules! forward {
+    ($stream:expr, $io:ident => $call:expr) => {
+        match $stream {
+            Stream::Plain($io) => $call,
+            Stream::Tls($io) => $call,
+        }
+    };
+}
 
 impl<S: Read + Write + Unpin> Read for TlsStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf).map_err(explained)
+        forward!(&mut self.0, io => Pin::new(io).poll_read(cx, buf)).map_err(explained)
     }
 }
 
 impl<S: Read + Write + Unpin> Write for TlsStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf).map_err(explained)
+        forward!(&mut self.0, io => Pin::new(io).poll_write(cx, buf)).map_err(explained)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx).map_err(explained)
+        forward!(&mut self.0, io => Pin::new(io).poll_flush(cx)).map_err(explained)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx).map_err(explained)
+        forward!(&mut self.0, io => Pin::new(io).poll_shutdown(cx)).map_err(explained)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        forward!(&self.0, io => io.is_write_vectored())
     }
 
     fn poll_write_vectored(
@@ -58,13 +83,13 @@ impl<S: Read + Write + Unpin> Write for TlsStream<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bufs).map_err(explained)
+        forward!(&mut self.0, io => Pin::new(io).poll_write_vectored(cx, bufs)).map_err(explained)
     }
 }
 
 impl<S: Connection + Read + Write + Unpin> Connection for TlsStream<S> {
     fn connected(&self) -> Connected {
-        self.0.connected()
+        forward!(&self.0, io => io.connected())
     }
 }
 

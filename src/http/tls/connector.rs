@@ -7,7 +7,7 @@ use std::{
 
 use http::{Uri, uri::Scheme};
 use hyper::rt::{Read, Write};
-use hyper_rustls::{FixedServerNameResolver, HttpsConnector, MaybeHttpsStream};
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector};
 use hyper_util::client::legacy::connect::Connection;
 use tower::Service;
 
@@ -100,7 +100,7 @@ where
     /// Connects without TLS, whatever the URL says.
     pub(in crate::http) fn connect_plain(&mut self, uri: Uri) -> Connecting<C::Response> {
         let connecting = self.inner.call(uri);
-        Box::pin(async { Ok(TlsStream(MaybeHttpsStream::Http(connecting.await.map_err(Into::into)?))) })
+        Box::pin(async { connecting.await.map(TlsStream::plain).map_err(Into::into) })
     }
 }
 
@@ -130,7 +130,7 @@ where
             Err(error) => return Box::pin(std::future::ready(Err(error.into()))),
         };
         let connecting = https.call(uri);
-        let connecting = async { connecting.await.map(TlsStream).map_err(cause_of_box) };
+        let connecting = async { connecting.await.map(TlsStream::tls).map_err(cause_of_box) };
         let Some(timeout) = self.timeout else { return Box::pin(connecting) };
         let connecting = tokio::time::timeout(timeout, connecting);
         Box::pin(async { connecting.await.unwrap_or(Err(TlsError::Timeout.into())) })

@@ -22,10 +22,10 @@ use crate::{Data, Text};
 /// Compression of WebSocket messages: permessage-deflate of RFC 7692, where the server agrees to it.
 ///
 /// It is off unless a client is [told](crate::ClientBuilder::per_message_deflate), for it costs memory: with the
-/// defaults about 300 KiB for each session that has sent a compressed message and 50 KiB for each that has received
+/// defaults about 370 KiB for each session that has sent a compressed message and 50 KiB for each that has received
 /// one, for as long as it lives. [`client_no_context_takeover`](Self::client_no_context_takeover) and
 /// [`server_no_context_takeover`](Self::server_no_context_takeover) limit that to the time in which data flows, at the
-/// price of a lower ratio; smaller windows make it less.
+/// price of a lower ratio; a window of 9 bits takes 250 and 20 KiB.
 ///
 /// ```
 /// use engineio_client::{Client, Packet, PerMessageDeflate};
