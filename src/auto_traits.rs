@@ -29,6 +29,14 @@ fn public_types_go_where_they_are_needed() {
     send::<ClientBuilder>();
     send::<Attempt>();
     sync::<Attempt>();
+    #[cfg(feature = "deflate")]
+    {
+        use crate::PerMessageDeflate;
+
+        send::<PerMessageDeflate>();
+        sync::<PerMessageDeflate>();
+        clone::<PerMessageDeflate>();
+    }
     send::<CustomTransport>();
     sync::<CustomTransport>();
     clone::<CustomTransport>();
