@@ -84,7 +84,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Messages<T> {
     pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
         ready!(self.poll_unsent(cx))?;
         ready!(self.socket.poll_close_unpin(cx))?;
-        while let Some(Ok(_)) = ready!(self.socket.poll_next_unpin(cx)) {}
+        while let Some(Ok(message)) = ready!(self.socket.poll_next_unpin(cx)) {
+            if let (Message::Binary(_), Some(deflate)) = (message, self.socket.get_mut().deflate()) {
+                deflate.discard();
+            }
+        }
         Poll::Ready(Ok(()))
     }
 

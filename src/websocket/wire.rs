@@ -11,8 +11,8 @@ use super::{deflate::Deflate, read_ahead::ReadAhead, scanner::Scanner};
 /// A connection, as the WebSocket's frames go over it.
 ///
 /// It reads ahead, so that the buffer above it may be small; ends a read before a large payload, which so gets memory of
-/// its own; takes the marks from compressed messages, which tungstenite does not know; and counts. That something was written, and not that a flush is done, tells a slow server from one that
-/// has stopped reading.
+/// its own; takes the marks from compressed messages, which tungstenite does not know; and counts. That something was
+/// written, and not that a flush is done, tells a slow server from one that has stopped reading.
 #[derive(Debug)]
 pub(super) struct Wire<T> {
     io: T,

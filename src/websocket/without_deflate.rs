@@ -37,6 +37,10 @@ impl Deflate {
         match *self {}
     }
 
+    pub(super) fn discard(&mut self) {
+        match *self {}
+    }
+
     pub(super) fn rest_sending(&mut self) {
         match *self {}
     }

@@ -8,7 +8,6 @@ use super::{Agreement, deflater::TAIL};
 /// Inflates messages. RFC 7692, section 7.2.2.
 #[derive(Debug)]
 pub(super) struct Inflater {
-    window_bits: u8,
     takes_over: bool,
     max_size: usize,           // of a message
     state: Option<Decompress>, // about 50 KiB, so none before it is needed
@@ -16,12 +15,7 @@ pub(super) struct Inflater {
 
 impl Inflater {
     pub(super) fn new(agreement: Agreement, max_size: usize) -> Self {
-        Self {
-            window_bits: agreement.server_window_bits.max(SMALLEST_WINDOW),
-            takes_over: agreement.server_takes_over,
-            max_size,
-            state: None,
-        }
+        Self { takes_over: agreement.server_takes_over, max_size, state: None }
     }
 
     /// Inflates a message.
@@ -29,7 +23,7 @@ impl Inflater {
     /// It may have a few bytes for each byte that comes, or a thousand: memory grows with what comes out of it, and not
     /// beyond the limit.
     pub(super) fn inflate(&mut self, compressed: &[u8]) -> Result<Vec<u8>, tungstenite::Error> {
-        let state = self.state.get_or_insert_with(|| Decompress::new_with_window_bits(false, self.window_bits));
+        let state = self.state.get_or_insert_with(|| Decompress::new(false)); // the largest window serves for all
         let most = self.max_size.saturating_add(1);
         let mut message = Vec::with_capacity(compressed.len().saturating_mul(3).clamp(64, most.max(64)));
         for (mut rest, is_tail) in [(compressed, false), (&TAIL, true)] {
@@ -71,5 +65,3 @@ impl Inflater {
         }
     }
 }
-
-const SMALLEST_WINDOW: u8 = 9; // of zlib's; it serves for those that are smaller

@@ -8,7 +8,6 @@ use crate::websocket::upgrade::UpgradeError;
 pub(super) struct Agreement {
     pub(super) settings: PerMessageDeflate,
     pub(super) client_window_bits: u8,
-    pub(super) server_window_bits: u8,
     pub(super) client_takes_over: bool,
     pub(super) server_takes_over: bool,
 }
@@ -73,7 +72,6 @@ impl PerMessageDeflate {
         (server_agrees && client_agrees).then_some(Agreement {
             settings: *self,
             client_window_bits: client_bits.unwrap_or(client_bits_offered),
-            server_window_bits: server_bits.unwrap_or(15),
             client_takes_over: !(client_no_context_takeover || self.client_no_context_takeover),
             server_takes_over: !server_no_context_takeover,
         })
@@ -129,11 +127,10 @@ mod tests {
         offer.agreement(&values.collect())
     }
 
-    /// Window bits of client and server, and whether they take their context over.
-    fn terms(offer: PerMessageDeflate, answer: &'static str) -> (u8, u8, bool, bool) {
+    /// The client's window bits, and whether client and server take their context over.
+    fn terms(offer: PerMessageDeflate, answer: &'static str) -> (u8, bool, bool) {
         let agreement = answered(offer, &[answer]).unwrap().expect("it is agreed");
-        let Agreement { client_window_bits, server_window_bits, client_takes_over, server_takes_over, .. } = agreement;
-        (client_window_bits, server_window_bits, client_takes_over, server_takes_over)
+        (agreement.client_window_bits, agreement.client_takes_over, agreement.server_takes_over)
     }
 
     #[test]
@@ -160,17 +157,17 @@ mod tests {
 
     #[test]
     fn terms_are_the_answer_s_within_the_offer_s() {
-        assert_eq!(terms(NEW, "permessage-deflate"), (15, 15, true, true));
-        assert_eq!(terms(NEW, "permessage-deflate; client_max_window_bits=8"), (8, 15, true, true));
-        assert_eq!(terms(NEW, "permessage-deflate;server_max_window_bits=\"10\""), (15, 10, true, true));
-        assert_eq!(terms(NEW, " permessage-deflate ; server_no_context_takeover "), (15, 15, true, false));
-        assert_eq!(terms(NEW, "permessage-deflate; client_no_context_takeover"), (15, 15, false, true));
+        assert_eq!(terms(NEW, "permessage-deflate"), (15, true, true));
+        assert_eq!(terms(NEW, "permessage-deflate; client_max_window_bits=8"), (8, true, true));
+        assert_eq!(terms(NEW, "permessage-deflate;server_max_window_bits=\"10\""), (15, true, true));
+        assert_eq!(terms(NEW, " permessage-deflate ; server_no_context_takeover "), (15, true, false));
+        assert_eq!(terms(NEW, "permessage-deflate; client_no_context_takeover"), (15, false, true));
         let small = NEW.client_max_window_bits(10).client_no_context_takeover(true);
-        assert_eq!(terms(small, "permessage-deflate"), (10, 15, false, true), "we keep to less than we may");
-        assert_eq!(terms(small, "permessage-deflate; client_max_window_bits = 9"), (9, 15, false, true));
+        assert_eq!(terms(small, "permessage-deflate"), (10, false, true), "we keep to less than we may");
+        assert_eq!(terms(small, "permessage-deflate; client_max_window_bits = 9"), (9, false, true));
         let asked = NEW.server_max_window_bits(12).server_no_context_takeover(true);
         let answer = "permessage-deflate; server_max_window_bits=11; server_no_context_takeover";
-        assert_eq!(terms(asked, answer), (15, 11, true, false));
+        assert_eq!(terms(asked, answer), (15, true, false));
     }
 
     #[test]

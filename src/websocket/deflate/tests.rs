@@ -5,24 +5,17 @@ use tokio_tungstenite::tungstenite::error::CapacityError;
 use super::*;
 
 fn agreement(settings: PerMessageDeflate) -> Agreement {
-    Agreement {
-        settings,
-        client_window_bits: 15,
-        server_window_bits: 15,
-        client_takes_over: true,
-        server_takes_over: true,
-    }
+    Agreement { settings, client_window_bits: 15, client_takes_over: true, server_takes_over: true }
 }
 
 /// What both ends have agreed on, in all that matters here.
 fn agreements() -> impl Strategy<Value = Agreement> {
     let settings = (0..10u8, 0..300usize)
         .prop_map(|(level, threshold)| PerMessageDeflate::new().level(level).threshold(threshold));
-    (settings, 9..=15u8, 9..=15u8, any::<bool>(), any::<bool>()).prop_map(
-        |(settings, client_window_bits, server_window_bits, client_takes_over, server_takes_over)| Agreement {
+    (settings, 9..=15u8, any::<bool>(), any::<bool>()).prop_map(
+        |(settings, client_window_bits, client_takes_over, server_takes_over)| Agreement {
             settings,
             client_window_bits,
-            server_window_bits,
             client_takes_over,
             server_takes_over,
         },
@@ -41,8 +34,6 @@ fn messages() -> impl Strategy<Value = Vec<Vec<u8>>> {
 /// The end that agreed to the same, seen from the other side.
 fn other_end(agreement: Agreement) -> Agreement {
     Agreement {
-        client_window_bits: agreement.server_window_bits,
-        server_window_bits: agreement.client_window_bits,
         client_takes_over: agreement.server_takes_over,
         server_takes_over: agreement.client_takes_over,
         ..agreement

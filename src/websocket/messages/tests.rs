@@ -254,6 +254,16 @@ mod deflated {
     }
 
     #[tokio::test]
+    async fn what_nobody_reads_any_more_leaves_nothing_behind() {
+        let flood = [0xC2, 1, 0].repeat(1000).into_iter().chain([0x88, 0]);
+        let io = tokio::io::join(Cursor::new(flood.collect::<Vec<u8>>()), tokio::io::sink());
+        let mut messages = Messages::new(io, 1000, deflate()).await;
+        futures::future::poll_fn(|cx| messages.poll_close(cx)).await.unwrap();
+        let left = format!("{:?}", messages.wire());
+        assert!(left.contains("marks: Marks([])"), "{left}");
+    }
+
+    #[tokio::test]
     async fn a_mark_where_none_may_be_is_an_error() {
         for stream in [&[0x41, 1, 0, 0xC0, 1, 0][..], &[0xC9, 0], &[0xC8, 0]] {
             let io = tokio::io::join(Cursor::new(stream.to_vec()), tokio::io::sink());
