@@ -29,7 +29,16 @@ impl Reference {
     /// Starts a server from all that `node/server.js` takes: also `greet`, `log_requests`, `tls`, `http2` and
     /// `unix_socket`.
     pub(crate) async fn start_with(config: Value) -> Self {
-        let process = Process::spawn("server.js", &[&config.to_string()]);
+        Self::start_script("server.js", config).await
+    }
+
+    /// Starts servers for every one of these settings for permessage-deflate; `node/deflate.js` tells where each is.
+    pub(crate) async fn start_deflate(settings: &[Value]) -> Self {
+        Self::start_script("deflate.js", json!({ "settings": settings })).await
+    }
+
+    async fn start_script(script: &str, config: Value) -> Self {
+        let process = Process::spawn(script, &[&config.to_string()]);
         let scheme = if config["tls"].is_object() { "https" } else { "http" };
         let mut server = Self { process, scheme, port: None, skipped: VecDeque::new() };
         let listening = server.event_within(START, "listening", |_| true).await;

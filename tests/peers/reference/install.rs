@@ -39,11 +39,12 @@ fn npm_ci(folder: &Path) {
     assert!(output.status.success(), "npm ci failed: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 8] = [
     (".npmrc", include_str!("../node/.npmrc")),
     ("package.json", include_str!("../node/package.json")),
     ("package-lock.json", include_str!("../node/package-lock.json")),
     ("clients.js", include_str!("../node/clients.js")),
+    ("deflate.js", include_str!("../node/deflate.js")),
     ("lines.js", include_str!("../node/lines.js")),
     ("parsers.js", include_str!("../node/parsers.js")),
     ("server.js", include_str!("../node/server.js")),
