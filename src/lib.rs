@@ -104,7 +104,7 @@ pub use websocket::PerMessageDeflate;
 
 #[cfg(doc)]
 #[cfg_attr(
-    not(all(feature = "cookies", feature = "pfx")),
+    not(all(feature = "cookies", feature = "deflate", feature = "pfx")),
     allow(rustdoc::broken_intra_doc_links, rustdoc::private_intra_doc_links) // to what features bring
 )]
 #[doc = include_str!("docs/coming_from_javascript.md")]
