@@ -4,6 +4,8 @@
 #![allow(dead_code, unused_imports, unused_macros, reason = "no test binary uses all of it")]
 
 pub(crate) mod balancer;
+pub(crate) mod books;
+pub(crate) mod faults;
 pub(crate) mod front;
 pub(crate) mod matrix;
 pub(crate) mod oxide;

@@ -26,8 +26,8 @@ impl Reference {
         Self::start_with(json!({ "version": version.to_string(), "options": options })).await
     }
 
-    /// Starts a server from all that `node/server.js` takes: also `greet`, `log_requests`, `tls`, `http2` and
-    /// `unix_socket`.
+    /// Starts a server from all that `node/server.js` takes: also `greet`, `log_requests`, `log_messages`, `tls`,
+    /// `http2` and `unix_socket`.
     pub(crate) async fn start_with(config: Value) -> Self {
         Self::start_script("server.js", config).await
     }

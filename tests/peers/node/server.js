@@ -1,5 +1,6 @@
 // A reference server that echoes, obeys `!` commands, and tells on stdout what happens to it:
-//   node server.js '{"version": "6", "options": {"pingInterval": 300}, "greet": ["hi"], "log_requests": true}'
+//   node server.js '{"version": "6", "options": {"pingInterval": 300}, "greet": ["hi"], "log_requests": true,
+//     "log_messages": true}'
 // With `tls`, what `https.createServer` takes, it speaks TLS; with `http2` also HTTP/2 to who asks for it by ALPN. With
 // `unix_socket` it listens there.
 "use strict";
@@ -53,6 +54,7 @@ function onSession(session) {
 
   let collecting = null;
   session.on("message", (data = "") => {
+    if (config.log_messages) lines.write({ event: "message", sid, text: String(data) });
     if (collecting) {
       collecting = collect(session, collecting, data);
     } else if (typeof data === "string" && data.startsWith("!collect ")) {
