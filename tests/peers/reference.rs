@@ -89,8 +89,13 @@ impl Reference {
         self.process.signal("-CONT");
     }
 
-    pub(crate) async fn kill(self) {
+    /// Kills the server. Gives what it had to tell, but for what was asked for before.
+    pub(crate) async fn kill(mut self) -> VecDeque<Value> {
         self.process.kill().await;
+        while let Some(event) = self.process.read().await {
+            self.skipped.push_back(event);
+        }
+        self.skipped
     }
 
     async fn event_within(&mut self, limit: Duration, name: &str, meant: impl Fn(&Value) -> bool) -> Value {

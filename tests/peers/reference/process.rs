@@ -62,7 +62,7 @@ impl Process {
         assert!(status.is_ok_and(|status| status.success()), "kill {signal} {pid} failed");
     }
 
-    pub(super) async fn kill(mut self) {
+    pub(super) async fn kill(&mut self) {
         self.child.kill().await.expect("a process of ours can be killed");
     }
 }
