@@ -171,13 +171,19 @@ struct Session {
 }
 
 impl Session {
-    /// Open on polling, with the WebSocket on trial.
-    fn probing(settings: Settings) -> Self {
+    /// The handshake is under way.
+    fn opening(settings: Settings) -> Self {
         let (polling, websocket) = (Scripted::default(), Scripted::default());
         let socket = Upgrading::new(settings, opener(&polling, &websocket));
         let mut session =
             Self { socket: task::spawn(Box::pin(socket)), polling, websocket, events: Vec::new(), close: None };
         session.run();
+        session
+    }
+
+    /// Open on polling, with the WebSocket on trial.
+    fn probing(settings: Settings) -> Self {
+        let mut session = Self::opening(settings);
         session.polling.bring([Packet::Open(handshake())]);
         session.run();
         assert_eq!(session.websocket.arrived(), [Packet::Ping("probe".into())]);
@@ -564,6 +570,119 @@ async fn closing_what_was_never_begun_is_done_at_once() {
     assert!(socket.close().now_or_never().is_some());
     assert!(matches!(socket.next().now_or_never(), Some(Some(Event::Close(_)))));
     assert_eq!(polling.script().gets, 0);
+}
+
+/// The network falls silent around both sessions. Around the first it heals, shortly before the deadline.
+async fn partition(
+    mut sessions: [Session; 2],
+    deadline: Duration,
+    heal: impl Fn(&Session),
+    healed: &[&str],
+    noticed: &[&str],
+) -> [Session; 2] {
+    advance(deadline - MILLI).await;
+    for session in &mut sessions {
+        session.run();
+        assert_eq!(session.events, [""; 0], "there is time left");
+    }
+    heal(&sessions[0]);
+    assert!(sessions[0].socket.is_woken());
+    sessions[0].run();
+    assert_eq!(sessions[0].events, healed);
+    advance(MILLI).await;
+    assert!(sessions[1].socket.is_woken());
+    sessions[1].run();
+    assert_eq!(sessions[1].events, noticed);
+    sessions
+}
+
+fn timed_out(session: &Session) -> Option<(Transport, Stage)> {
+    match session.close.as_ref()?.error()? {
+        Error::Timeout { transport, stage } => Some((*transport, *stage)),
+        error => panic!("{error:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_while_opening() {
+    let sessions = [(); 2].map(|()| Session::opening(Settings::default()));
+    let heal = |session: &Session| session.polling.bring([Packet::Open(handshake())]);
+    let noticed = ["error", "close transport error"];
+    let sessions = partition(sessions, Duration::from_secs(20), heal, &["open", "upgrading"], &noticed).await;
+    assert_eq!(timed_out(&sessions[1]), Some((Transport::Polling, Stage::Opening)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_while_probing() {
+    let sessions = [(); 2].map(|()| Session::probing(Settings::default()));
+    let heal = |session: &Session| {
+        session.websocket.bring([answer()]);
+        session.polling.bring([Packet::Noop]);
+    };
+    let [_, mut cut] = partition(sessions, Duration::from_secs(10), heal, &["upgrade"], &["upgradeerror"]).await;
+    advance(Duration::from_secs(35)).await;
+    assert!(cut.socket.is_woken());
+    cut.run();
+    assert_eq!(cut.events, ["upgradeerror", "close ping timeout"], "that was polling's partition, too");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_while_polling_falls_silent() {
+    let mut sessions = [(); 2].map(|()| Session::probing(Settings::default()));
+    advance(10 * MILLI).await;
+    for session in &mut sessions {
+        session.run(); // the GET goes out
+        session.websocket.bring([answer()]);
+        session.send("hi");
+        session.run();
+    }
+    let heal = |session: &Session| session.polling.bring([Packet::Noop]);
+    let deadline = Duration::from_secs(10) - 10 * MILLI;
+    let [healed, mut cut] = partition(sessions, deadline, heal, &["upgrade"], &["upgradeerror"]).await;
+    let arrived = [Packet::Ping("probe".into()), Packet::Upgrade, "hi".into()];
+    assert_eq!((healed.websocket.arrived(), healed.polling.arrived()), (arrived.into(), vec![]));
+    assert_eq!(cut.polling.arrived(), ["hi".into()], "what was held back goes by polling");
+    advance(Duration::from_secs(35)).await;
+    cut.run();
+    assert_eq!(cut.events, ["upgradeerror", "close ping timeout"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_while_open() {
+    let sessions = [(); 2].map(|()| Session::polling());
+    let heal = |session: &Session| session.polling.bring([Packet::Ping(Text::default()), "late".into()]);
+    let sessions = partition(sessions, Duration::from_secs(45), heal, &["late"], &["close ping timeout"]).await;
+    assert_eq!(sessions[0].polling.arrived(), [Packet::Pong(Text::default())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_while_writing() {
+    let sessions = [(); 2].map(|()| {
+        let mut session = Session::polling();
+        session.polling.stall(true);
+        session.send("handed over");
+        session.run();
+        session
+    });
+    let heal = |session: &Session| session.polling.stall(false);
+    let noticed = ["error", "close transport error"];
+    let [healed, cut] = partition(sessions, Duration::from_secs(20), heal, &[], &noticed).await;
+    assert_eq!(healed.polling.arrived(), ["handed over".into()]);
+    assert_eq!(timed_out(&cut), Some((Transport::Polling, Stage::Writing)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_while_closing() {
+    let sessions = [(); 2].map(|()| {
+        let mut session = Session::polling();
+        assert_pending!(session.poll_close());
+        session
+    });
+    let heal = |session: &Session| session.polling.change(|script| script.close_answered = true);
+    let closed = ["close forced close"];
+    let sessions = partition(sessions, Duration::from_secs(5), heal, &closed, &closed).await;
+    assert_eq!(timed_out(&sessions[0]), None);
+    assert_eq!(timed_out(&sessions[1]), Some((Transport::Polling, Stage::Closing)));
 }
 
 /// What can happen around a switch.
