@@ -716,6 +716,18 @@ mod closing {
     }
 
     #[test]
+    fn gives_back_what_is_in_doubt_when_the_server_is_first() {
+        let mut session = Session::polling(Protocol::V4);
+        session.send("hi");
+        session.transmit();
+        session.engine.close(session.now);
+        session.receive(Packet::Close, Polling); // it has lost patience: the POST and its pong do not get through
+        let close = session.close_event();
+        assert_eq!((close.reason, close.in_doubt), (CloseReason::ForcedClose, vec!["hi".into()]));
+        assert!(close.error.is_none(), "it was to end");
+    }
+
+    #[test]
     fn abandons_a_probe() {
         let mut session = Session::probing();
         session.engine.close(session.now);
