@@ -97,12 +97,14 @@ impl<L: Link + Unpin> Stream for Upgrading<L> {
     type Item = Event;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        // Also while events wait: who takes them one by one is no reason to let a heartbeat go unanswered.
-        if !self.engine.is_ended() {
+        // Also while events wait: who takes them one by one is no reason to let a heartbeat go unanswered. And after the
+        // last: what was begun when the session was given up has still to be ended.
+        let is_over = |engine: &Engine| engine.is_ended() && engine.state() == State::Closed;
+        if !is_over(&self.engine) {
             self.as_mut().drive(Half::Reader, cx);
         }
         match self.as_mut().project().engine.poll_event() {
-            None if !self.engine.is_ended() => Poll::Pending,
+            None if !is_over(&self.engine) => Poll::Pending,
             event => Poll::Ready(event),
         }
     }

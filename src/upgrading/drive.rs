@@ -38,6 +38,7 @@ impl<L: Link + Unpin> Upgrading<L> {
             let caught_up = !read && !flushed;
             let fired = self.as_mut().drive_timer(now, caught_up, cx);
             let wrote = self.as_mut().drive_write(now, cx);
+            self.as_mut().drop_unneeded();
             if caught_up && !(fired || wrote || opened || switched) {
                 if round > 0 {
                     self.wakers.wake_other(half);
@@ -128,7 +129,20 @@ impl<L: Link + Unpin> Upgrading<L> {
         moved
     }
 
-    /// Opens the transport that begins the session, and drops all at its end.
+    /// Drops what the session needs no more, and all of it once it has ended: it may be polled no more.
+    fn drop_unneeded(self: Pin<&mut Self>) {
+        let this = self.project();
+        let state = this.engine.state();
+        if state == State::Closed {
+            replace(this.current, None, this.traffic);
+            replace(this.trial, None, this.traffic);
+        }
+        if state != State::Opening && this.engine.trial().is_none() {
+            *this.opener = None; // it holds a whole HTTP client
+        }
+    }
+
+    /// Opens the transport that begins the session.
     fn drive_opening(self: Pin<&mut Self>, now: Instant, cx: &mut Context<'_>) -> bool {
         let this = self.project();
         if this.span.is_none() {
@@ -140,12 +154,6 @@ impl<L: Link + Unpin> Upgrading<L> {
         let via = this.engine.transport();
         let begun = this.current.as_ref().is_some_and(|slot| slot.via == via);
         match this.engine.state() {
-            State::Closed => {
-                replace(this.current, None, this.traffic);
-                replace(this.trial, None, this.traffic);
-                *this.opener = None;
-                false
-            }
             State::Opening if !begun => {
                 let Some(opener) = this.opener else { return false };
                 match opener.poll_ready(cx) {
@@ -165,10 +173,6 @@ impl<L: Link + Unpin> Upgrading<L> {
             State::Closing if !begun => {
                 this.engine.handle_closed(); // there is nothing to be closed
                 true
-            }
-            State::Open | State::Closing if this.engine.trial().is_none() => {
-                *this.opener = None; // nothing more is to be opened, and it holds a whole HTTP client
-                false
             }
             _ => false,
         }

@@ -564,6 +564,33 @@ async fn a_transport_that_fails_to_open_gives_way_to_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_begun_is_ended_by_who_reads_to_the_end() {
+    let polling = Scripted::default();
+    let mut socket = task::spawn(Box::pin(Upgrading::new(Settings::default(), opener(&polling, &polling))));
+    assert_pending!(socket.poll_next());
+    assert_pending!(socket.enter(|cx, socket| socket.poll_close(cx))); // and nobody asks again
+    assert!(matches!(assert_ready!(socket.poll_next()), Some(Event::Close(_))));
+    assert_pending!(socket.poll_next());
+    polling.bring([Packet::Open(handshake())]);
+    assert!(socket.is_woken());
+    assert_pending!(socket.poll_next());
+    assert!(polling.script().closing);
+    polling.change(|script| script.close_answered = true);
+    assert!(socket.is_woken());
+    assert!(assert_ready!(socket.poll_next()).is_none());
+    assert!(assert_ready!(socket.poll_next()).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_comes_with_a_flood_leaves_no_transport_behind() {
+    let mut session = Session::polling();
+    session.polling.bring((1..ROUNDS * PACKETS).map(|_| Packet::Noop));
+    session.polling.change(|script| script.incoming.push_back(None)); // is read as the turn is over
+    assert!(matches!(assert_ready!(session.socket.poll_next()), Some(Event::Close(_))));
+    assert_eq!(Arc::strong_count(&session.polling.0), 1, "whoever has been told polls no more");
+}
+
+#[tokio::test(start_paused = true)]
 async fn closing_what_was_never_begun_is_done_at_once() {
     let polling = Scripted::default();
     let mut socket = Box::pin(Upgrading::new(Settings::default(), opener(&polling, &polling)));
