@@ -25,14 +25,21 @@ use crate::{
 /// * **Receiving.** Reading stops while 1,024 events wait, so that a slow reader slows the server down.
 /// * **Closing.** `close` sends what is queued, closes the session and waits for the server's part, up to the close
 ///   timeout; nothing is delivered any more. [`Event::Close`] is the last event, tells why, and gives back what was
-///   not sent; then the stream ends, for ever. While the session is being opened, that event comes at once.
-/// * **Dropping** it cuts the connection; the server notices that, or its ping timeout.
+///   not sent; then the stream ends, for ever. While the session is being opened, that event comes at once; the
+///   stream then ends once what the server has begun is ended, too.
+/// * **Dropping** it cuts the connection: no request, and no goodbye, goes out any more. The server notices that, as an
+///   error of the transport where a GET is cut, or its ping timeout. Who can't wait for `close` spawns the session and
+///   drops the [`Receiver`]: its task says goodbye.
 ///
 /// # Cancel safety
 ///
-/// Dropping a `next` future loses no event. A `send` or `feed` future that is dropped before the sink was ready for its
-/// packet takes the packet with it; after that the packet is queued and goes out with the next flush. A `close` that has
-/// begun is not undone.
+/// Dropping a `next` or a `flush` future loses nothing. A `feed` future that is dropped before it is done has sent
+/// nothing: its packet goes with it. A `send` is the one and then the other, and does not tell which it was dropped in:
+/// from its first poll that finds the sink ready, its packet is queued, and goes out as the socket is polled on. So who
+/// has to know, in a `select!` say, lets `feed` and `next` compete, which writes as well. A `close` that has begun is not
+/// undone, and goes on with whatever is polled next.
+///
+/// Of the halves that `StreamExt::split` makes, the sink holds one packet more, which moves on as that half is polled.
 #[derive(Debug)]
 pub struct Socket {
     session: Pin<Box<Session>>,

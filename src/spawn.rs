@@ -49,7 +49,10 @@ pub(crate) fn spawn(socket: Socket) -> (Sender, Receiver) {
 ///
 /// # Cancel safety
 ///
-/// Dropping a `send` future before it is done may lose its packet; dropping a `close` future does not undo it.
+/// A `feed` future that is dropped before it is done has sent nothing: its packet goes with it. A `send` future has
+/// handed its packet over from its first poll that finds room; whether it had is not to be told once it is dropped, and
+/// who has to know takes `feed`, which is enough: the task needs no flush. Dropping a `flush` future changes nothing, and
+/// dropping a `close` future does not undo it.
 #[derive(Clone, Debug)]
 pub struct Sender {
     to_task: mpsc::Sender<Packet>,

@@ -37,7 +37,8 @@ use crate::{
 /// ```
 ///
 /// Where a SOCKS proxy is given addresses, the system looks them up.
-/// Its connections have to be made in a Tokio runtime with its timer enabled.
+/// Its connections have to be made in a Tokio runtime with its timer enabled. Dropping the future of one drops what there
+/// is of it.
 #[derive(Clone, Debug)]
 pub struct ProxyConnector<C> {
     inner: TlsConnector<C>,

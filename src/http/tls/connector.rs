@@ -33,7 +33,8 @@ use crate::BoxError;
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Connections with TLS have to be made in a Tokio runtime with its timer enabled.
+/// Connections with TLS have to be made in a Tokio runtime with its timer enabled. Dropping the future of one drops what
+/// there is of it.
 #[derive(Clone, Debug)]
 pub struct TlsConnector<C> {
     inner: C,
