@@ -46,8 +46,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
         if let Some(opening) = &mut self.opening {
             let opened = ready!(opening.as_mut().poll(cx));
             self.opening = None;
-            let Opened { socket, codec, first, frame } = opened?;
-            (self.codec, self.first, self.frame) = (codec, first, frame);
+            let Opened { socket, codec, first, frame, ended } = opened?;
+            (self.codec, self.first, self.frame, self.ended) = (codec, first, frame, ended);
             self.socket = Some(socket);
         }
         let ended = Error::Ended { transport: Transport::WebSocket, stage: Stage::Opening };
@@ -71,13 +71,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<T> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
+            ready!(self.poll_socket(cx))?;
             if self.ended {
                 // What answers the server's close frame goes out before the end is told.
                 let socket = ready!(self.poll_socket(cx))?;
                 let _ = ready!(socket.poll_flush(cx));
                 return Poll::Ready(None);
             }
-            ready!(self.poll_socket(cx))?;
             if let Some(first) = self.first.take() {
                 return Poll::Ready(Some(Ok(first)));
             }

@@ -22,14 +22,15 @@ pub(crate) struct Opened<T> {
     pub(super) socket: Messages<T>,
     pub(super) codec: Codec,
     pub(super) first: Option<Packet>,
-    pub(super) frame: Option<CloseFrame>, // if that is what came first
+    pub(super) frame: Option<CloseFrame>,
+    pub(super) ended: bool, // the server has closed it again
 }
 
 /// Opens a WebSocket beside polling.
 pub(crate) async fn open_trial<S: HttpClient>(upgrade: Upgrade<S>, handshake: Handshake) -> Result<Opened<Io>, Error> {
     let codec = Codec::of(handshake.protocol).base64(upgrade.base64);
     let socket = upgrade.connect(handshake.protocol, Some(&handshake.sid)).await?;
-    Ok(Opened { socket, codec, first: None, frame: None })
+    Ok(Opened { socket, codec, first: None, frame: None, ended: false })
 }
 
 /// Opens a session on a WebSocket alone.
@@ -57,14 +58,15 @@ pub(crate) async fn open_session<S: HttpClient>(
             }
         }
     };
-    let mut opened = Opened { socket, codec: Codec::of(wanted).base64(base64), first: None, frame: None };
+    let codec = Codec::of(wanted).base64(base64);
+    let mut opened = Opened { socket, codec, first: None, frame: None, ended: false };
     match first {
         Some(Ok(Incoming::Message(text @ Data::Text(_)))) => {
             let packet = opened.codec.decode_frame(text);
             opened.first = Some(packet.map_err(|error| Error::decode(Transport::WebSocket, error))?);
         }
         Some(Ok(Incoming::Message(Data::Binary(bytes)))) => opened.first = Some(bytes.into()),
-        Some(Ok(Incoming::Close(frame))) => opened.frame = frame,
+        Some(Ok(Incoming::Close(frame))) => (opened.frame, opened.ended) = (frame, true),
         Some(Err(error)) if !is_end(&error) => return Err(failed(Stage::Opening, error)),
         _ => {} // the end, which whoever reads on finds, too
     }

@@ -11,7 +11,7 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{link::WebSocket, messages::Messages, opening::Opened};
+use super::{link::WebSocket, messages::{Incoming, Messages}, opening::Opened};
 use crate::{
     CloseFrame, Error, Event, Handshake, Packet, Protocol, Transport,
     codec::Codec,
@@ -25,7 +25,7 @@ async fn pair(codec: Codec) -> (WebSocket<DuplexStream>, WebSocketStream<DuplexS
     let (ours, theirs) = tokio::io::duplex(64 << 10);
     let socket = Messages::new(ours, 1000, None).await;
     let server = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
-    (WebSocket::new(async move { Ok(Opened { socket, codec, first: None, frame: None }) }), server)
+    (WebSocket::new(async move { Ok(Opened { socket, codec, first: None, frame: None, ended: false }) }), server)
 }
 
 async fn received(websocket: &mut WebSocket<DuplexStream>) -> Packet {
@@ -51,6 +51,19 @@ async fn text_stays_text_and_binary_stays_binary() {
             assert_eq!(received(&mut websocket).await, packet);
         }
     }
+}
+
+#[tokio::test]
+async fn one_that_was_closed_as_it_opened_ends_though_the_connection_does_not() {
+    let (ours, theirs) = tokio::io::duplex(1 << 10);
+    let mut socket = Messages::new(ours, 1000, None).await;
+    let mut server = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
+    server.send(Message::Close(None)).await.unwrap();
+    assert!(matches!(socket.next().await, Some(Ok(Incoming::Close(None)))));
+    let opened = Opened { socket, codec: Codec::v4(), first: None, frame: None, ended: true };
+    let mut websocket = task::spawn(WebSocket::new(async { Ok(opened) }));
+    assert!(assert_ready!(websocket.poll_next()).is_none());
+    assert_eq!(server.next().await.unwrap().unwrap(), Message::Close(None), "it was answered");
 }
 
 #[tokio::test]
@@ -149,7 +162,7 @@ async fn a_protocol_that_comes_out_holds_for_the_very_next_frame() {
         max_payload: None,
         protocol: Protocol::Auto,
     });
-    let opened = Opened { socket, codec: Codec::v4(), first: Some(open), frame: None };
+    let opened = Opened { socket, codec: Codec::v4(), first: Some(open), frame: None, ended: false };
     let made = Made(Some(WebSocket::new(async { Ok(opened) })));
     let settings = Settings { transports: vec![Transport::WebSocket], ..Settings::default() };
     let mut session = Box::pin(Upgrading::new(settings, Box::new(made)));
