@@ -45,10 +45,10 @@ impl Counting {
         *self.count.borrow()
     }
 
-    /// Waits until all are gone.
-    pub(crate) async fn all_gone(&self) {
+    /// Waits until no more than that are open.
+    pub(crate) async fn at_most(&self, open: usize) {
         let mut count = self.count.subscribe();
-        count.wait_for(|count| count.open == 0).await.expect("the connector is still there");
+        count.wait_for(|count| count.open <= open).await.expect("the connector is still there");
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, future::Future, time::Duration};
 
 use engineio_client::{Client, ClientBuilder, Close, Data, Error, Event, Packet};
 use engineio_layers::BodyTooLarge;
-use futures::{Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -202,6 +202,11 @@ impl Exchange {
         )
     }
 
+    /// Whether the client has hung up by now.
+    pub(crate) fn is_ended(&mut self) -> bool {
+        matches!(self.connection.fill().now_or_never(), Some(None))
+    }
+
     /// Is done when the client has hung up.
     pub(crate) async fn ended(mut self) {
         self.connection.ended().await;
@@ -251,6 +256,12 @@ impl WebSocket {
     pub(crate) async fn expect(&mut self, text: &str) {
         let (first, payload) = self.read().await.expect("a frame");
         assert_eq!((first, String::from_utf8_lossy(&payload).as_ref()), (TEXT, text));
+    }
+
+    /// Asks the client for a sign of life, and so whether it has read what was sent before.
+    pub(crate) async fn pong(&mut self) {
+        self.frame(PING, "").await;
+        assert_eq!(self.read().await, Some((PONG, Vec::new())));
     }
 
     pub(crate) fn reset(self) {
