@@ -34,12 +34,13 @@ use crate::{
 /// # Cancel safety
 ///
 /// Dropping a `next` or a `flush` future loses nothing. A `feed` future that is dropped before it is done has sent
-/// nothing: its packet goes with it. A `send` is the one and then the other, and does not tell which it was dropped in:
-/// from its first poll that finds the sink ready, its packet is queued, and goes out as the socket is polled on. So who
-/// has to know, in a `select!` say, lets `feed` and `next` compete, which writes as well. A `close` that has begun is not
-/// undone, and goes on with whatever is polled next.
+/// nothing: its packet goes with it. A `send` is a `feed` and then a `flush`, and does not tell which it was dropped in:
+/// from its first poll that finds the sink ready, its packet is queued, and goes out as the socket is polled on. Where
+/// that matters, in a `select!` say, the two are better apart. A `close` that has begun is not undone, and goes on with
+/// whatever is polled next.
 ///
-/// Of the halves that `StreamExt::split` makes, the sink holds one packet more, which moves on as that half is polled.
+/// Of the halves that `StreamExt::split` makes, the sink holds one packet of its own, which goes on only as that half is
+/// polled: a `flush` sees to it.
 #[derive(Debug)]
 pub struct Socket {
     session: Pin<Box<Session>>,

@@ -195,7 +195,7 @@ where
             Sending::Send => poll(polls, sink.send(sink.next_number())).await.is_some(),
             Sending::Feed => poll(polls, sink.feed(sink.next_number())).await.is_some(),
             Sending::Flush => {
-                sink.feed(sink.next_number()).await.unwrap();
+                sink.feed(sink.next_number()).await.expect("it goes on");
                 poll(polls, sink.flush()).await.is_some()
             }
         };
@@ -420,7 +420,7 @@ async fn connecting() {
     let socks5 = ProxyServer::socks5(Rules::default()).await;
     let socks4 = ProxyServer::socks4().await;
     for (proxy, scheme) in [(&http, "http"), (&socks5, "socks5"), (&socks4, "socks4")] {
-        let proxied = ProxyConnector::new(tcp.clone(), Proxy::all(&proxy.url(scheme)).unwrap());
+        let proxied = ProxyConnector::new(tcp.clone(), Proxy::all(proxy.url(scheme)).unwrap());
         connect_at_every_point(scheme, &tcp, proxied.clone(), &origin.url).await;
         let name = format!("TLS by {scheme}");
         connect_at_every_point(&name, &tcp, TlsConnector::new(proxied, tls.clone()), &origin.url).await;
@@ -432,7 +432,7 @@ where
     C: Service<http::Uri, Error = BoxError>,
 {
     let polls = at_every_point(name, async |polls| {
-        let connected = poll(polls, connector.ready().await.unwrap().call(uri(url))).await;
+        let connected = poll(polls, connector.ready().await.expect("it is").call(uri(url))).await;
         let Some(connected) = connected else {
             assert_eq!(tcp.count().open, 0, "{name}: it is gone with its future");
             return false;

@@ -79,20 +79,18 @@ async fn session(end: End, way: Way, server: &mut Reference) -> bool {
         })
     });
     let cell = Cell::new(Kind::EngineIo(6), Protocol::Auto, way);
-    let client = cell.client().connector(connections.clone()).layer(watch).build().unwrap();
+    let client = cell.client().connector(connections.clone()).layer(watch).build().expect("there are transports");
     let idle = Arc::strong_count(&requests);
 
     let ended = within(&name, live(end, way, &client, server)).await;
     // It is there still, if only to be asked, and so is the client, which keeps what connections polling had.
     let under_way = || Arc::strong_count(&requests) > idle;
-    if end == End::TaskDropped {
-        within(&name, async {
-            while under_way() {
-                yield_now().await
-            }
-        })
-        .await;
-    }
+    let settled = async {
+        while end == End::TaskDropped && under_way() {
+            yield_now().await;
+        }
+    };
+    within(&name, settled).await;
     assert!(!under_way(), "{name}");
     let kept = match (way, end) {
         (Way::WebSocket, End::GivenUp(_)) => 1, // hyper finishes what it connects
@@ -107,42 +105,42 @@ async fn session(end: End, way: Way, server: &mut Reference) -> bool {
 
 /// Gives the session back when it has ended, if it has not been dropped.
 async fn live(end: End, way: Way, client: &Client, server: &mut Reference) -> Option<Socket> {
-    let uri = uri(&server.url());
+    let url = uri(&server.url());
     match end {
         End::Refused => {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let nowhere = format!("http://{}", listener.local_addr().unwrap());
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+            let nowhere = format!("http://{}", listener.local_addr().expect("it is bound"));
             drop(listener);
-            client.connect(nowhere.parse().unwrap()).await.unwrap_err();
+            client.connect(uri(&nowhere)).await.expect_err("nobody listens");
             None
         }
         End::GivenUp(wakes) => {
-            let mut connecting = client.connect(uri);
+            let mut connecting = client.connect(url);
             let mut polls = 0;
             let connected = poll_fn(|cx| {
                 polls += 1;
                 match connecting.poll_unpin(cx) {
-                    Poll::Ready(opened) => Poll::Ready(Some(opened.unwrap())),
+                    Poll::Ready(opened) => Poll::Ready(Some(opened.expect("a session"))),
                     Poll::Pending if polls <= wakes => Poll::Pending,
                     Poll::Pending => Poll::Ready(None),
                 }
             });
             let mut socket = connected.await?;
-            socket.close().await.unwrap();
+            socket.close().await.expect("it ends");
             Some(socket)
         }
         End::ClosedWhileOpening => {
-            let mut socket = client.open(uri);
+            let mut socket = client.open(url);
             assert!(socket.next().now_or_never().is_none());
-            socket.close().await.unwrap();
+            socket.close().await.expect("it ends");
             Some(socket)
         }
         End::DroppedDuringTheUpgrade => {
-            drop(client.connect(uri).await.unwrap());
+            drop(client.connect(url).await.expect("a session"));
             None
         }
         _ => {
-            let socket = settled(way, client.connect(uri).await.unwrap()).await;
+            let socket = settled(way, client.connect(url).await.expect("a session")).await;
             end_of(end, socket, server).await
         }
     }
@@ -166,8 +164,8 @@ async fn end_of(end: End, mut socket: Socket, server: &mut Reference) -> Option<
         }
         End::TaskClosed => {
             let (mut sender, _events) = socket.spawn();
-            sender.send("hi".into()).await.unwrap();
-            sender.close().await.unwrap();
+            sender.send("hi".into()).await.expect("it goes on");
+            sender.close().await.expect("it ends");
             return None;
         }
         End::ClosedByTheServer => {
@@ -176,11 +174,11 @@ async fn end_of(end: End, mut socket: Socket, server: &mut Reference) -> Option<
         }
         End::ClosedWithMessagesQueued => {
             for number in 0..100 {
-                socket.feed(number.to_string().into()).await.unwrap();
+                socket.feed(number.to_string().into()).await.expect("it goes on");
             }
-            socket.close().await.unwrap();
+            socket.close().await.expect("it ends");
         }
-        _ => socket.close().await.unwrap(),
+        _ => socket.close().await.expect("it ends"),
     }
     Some(socket)
 }

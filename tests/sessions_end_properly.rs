@@ -73,7 +73,7 @@ impl Moment {
         let mut held = lead(socket, self.way(server)).await;
         match self {
             Moment::Draining => {
-                socket.feed("last".into()).await.unwrap();
+                socket.feed("last".into()).await.expect("there is room");
                 assert!(socket.close().now_or_never().is_none(), "it has to be sent first");
                 held.post = Some(lead(socket, server.post()).await);
             }

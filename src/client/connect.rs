@@ -6,7 +6,7 @@ use std::{
 
 use crate::{Error, Socket};
 
-/// Future of a session that is open. See [`Client::connect`](crate::Client::connect).
+/// Future of a session that is open. See [`Client::connect`](crate::Client::connect). Dropping it gives the attempt up.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Connect {
