@@ -15,6 +15,8 @@
 //! * Transports of one's own go beside ours: [`CustomTransport`].
 //! * [`Close`] tells why a session has ended, and gives back what was not sent.
 //!
+//! What a session does is traced, and counted: [`observability`] has the list.
+//!
 //! Who knows engine.io-client finds each of its options, methods and events in [`coming_from_javascript`].
 //!
 //! ```no_run
@@ -109,6 +111,10 @@ pub use websocket::PerMessageDeflate;
 )]
 #[doc = include_str!("docs/coming_from_javascript.md")]
 pub mod coming_from_javascript {}
+
+#[cfg(doc)]
+#[doc = include_str!("docs/observability.md")]
+pub mod observability {}
 
 #[cfg(test)]
 mod auto_traits;

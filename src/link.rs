@@ -43,6 +43,11 @@ pub(crate) trait Link: Stream<Item = Result<Packet, Error>> + Sink<Packet, Error
         (0, 0)
     }
 
+    /// How many POSTs were sent since this was last asked.
+    fn take_posts(self: Pin<&mut Self>) -> u32 {
+        0
+    }
+
     /// The protocol came out after the session was open.
     fn set_protocol(self: Pin<&mut Self>, _protocol: Protocol) {}
 

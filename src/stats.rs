@@ -1,7 +1,9 @@
 //! What a session has carried so far.
 
+use std::time::{Duration, Instant};
+
 /// Counts of messages and of their bytes: as the user sees them, without types, lengths or base64, and as they are on the
-/// wire.
+/// wire; and of what it took to carry them.
 ///
 /// The wire is the WebSocket's connection, above TLS: its frames, compressed if they are, heartbeats and all. With polling
 /// it is the bodies of requests and replies, without a [content encoding](crate::Client) or JSONP's wrapping. Transports of
@@ -21,4 +23,15 @@ pub struct Stats {
     pub wire_bytes_sent: u64,
     /// Bytes read from the wire.
     pub wire_bytes_received: u64,
+    /// GETs sent to wait for packets. The handshake's is none of them.
+    pub polls: u64,
+    /// POSTs sent.
+    pub posts: u64,
+    /// Moves to another transport.
+    pub upgrades: u64,
+    /// When the last heartbeat came, by Tokio's clock: the server's ping (protocol 4), or its answer to ours (protocol 3).
+    pub last_heartbeat: Option<Instant>,
+    /// How long the server took for its last answer: to our ping (protocol 3), or to the probe of an upgrade. In protocol
+    /// 4 it is the server that pings, so nothing but the probe shows it there.
+    pub round_trip: Option<Duration>,
 }

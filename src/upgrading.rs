@@ -14,7 +14,7 @@ use std::{
 use futures::{Sink, Stream};
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
-use tracing::Span;
+use tracing::{Span, debug_span, field::Empty};
 
 use self::slot::Slot;
 use crate::{
@@ -38,7 +38,7 @@ pin_project! {
         engine: Engine,
         opener: Option<Opener<L>>, // none once nothing more is to be opened
         wakers: Arc<Wakers>,
-        span: Span, // of the session, once it has an ID
+        span: Span, // of the session
         traffic: Traffic, // of the transports that are gone
     }
 }
@@ -55,7 +55,7 @@ impl<L: Link + Unpin> Upgrading<L> {
     /// A session that has failed before it began.
     pub(crate) fn failed(error: Error) -> Self {
         let mut failed = Self::with(Settings::default(), None);
-        failed.engine.refuse(error);
+        failed.span.in_scope(|| failed.engine.refuse(error));
         failed
     }
 
@@ -68,7 +68,7 @@ impl<L: Link + Unpin> Upgrading<L> {
             engine: Engine::new(settings, now),
             opener,
             wakers: Arc::default(),
-            span: Span::none(),
+            span: debug_span!("engineio", sid = Empty), // which is known once it is open
             traffic: Traffic::default(),
         }
     }
@@ -149,7 +149,8 @@ impl<L: Link + Unpin> Sink<Packet> for Upgrading<L> {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if !self.engine.is_closing() {
-            self.as_mut().project().engine.close(now());
+            let this = self.as_mut().project();
+            this.span.in_scope(|| this.engine.close(now()));
             self.wakers.wake_other(Half::Writer); // there may be news for the reader
         }
         self.as_mut().drive(Half::Writer, cx);

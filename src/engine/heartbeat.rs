@@ -67,6 +67,11 @@ impl Heartbeat {
         self.deadline <= now
     }
 
+    /// How long it is to the deadline.
+    pub(crate) fn remaining(&self, now: Instant) -> Duration {
+        self.deadline.saturating_duration_since(now)
+    }
+
     /// When something is due; the deadline only counts while we are `listening`.
     pub(crate) fn poll_timeout(&self, listening: bool) -> Option<Instant> {
         [self.next_ping, listening.then_some(self.deadline)].into_iter().flatten().min()

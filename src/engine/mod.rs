@@ -11,6 +11,8 @@ mod trial;
 
 use std::{fmt, time::Instant};
 
+use tracing::debug;
+
 pub(crate) use self::settings::Settings;
 use self::{heartbeat::Heartbeat, inbox::Inbox, limits::check, outbox::Outbox, trial::Trial};
 use crate::{CloseFrame, CloseReason, Error, Event, EventSet, Handshake, Packet, Stage, Stats, Transport};
@@ -34,6 +36,7 @@ pub(crate) struct Engine {
     writing_since: Option<Instant>, // when the transport last got on with what it is to write, if it is not done
     inbox: Inbox,
     stats: Stats,
+    pinged_at: Option<Instant>, // if that is not answered yet
 }
 
 /// Where a session is in its life.
@@ -67,6 +70,7 @@ impl Engine {
             writing_since: None,
             inbox: Inbox::new(settings.events),
             stats: Stats::default(),
+            pinged_at: None,
             settings,
         }
     }
@@ -125,6 +129,7 @@ impl Engine {
             }
             State::Closing | State::Closed => return,
         }
+        debug!(queued = self.queued(), "closing");
         self.state = State::Closing;
         self.deadline = now + self.settings.close_timeout;
     }
@@ -217,6 +222,8 @@ impl Engine {
         if let Some(trial) = self.trial.take_if(|trial| trial.wants_silence()) {
             self.current = trial.via();
             self.upgrade_due = true;
+            self.stats.upgrades += 1;
+            debug!(transport = %self.current, "upgraded");
             self.inbox.push(Event::Upgrade(self.current));
         }
     }
@@ -230,6 +237,12 @@ impl Engine {
     pub(crate) fn handle_polls(&mut self, sent: u32, answered: u32) {
         (0..answered).for_each(|_| self.inbox.push(Event::PollComplete));
         (0..sent).for_each(|_| self.inbox.push(Event::Poll));
+        self.stats.polls += u64::from(sent);
+    }
+
+    /// Polling sent this many POSTs.
+    pub(crate) fn handle_posts(&mut self, sent: u32) {
+        self.stats.posts += u64::from(sent);
     }
 }
 
@@ -253,19 +266,23 @@ impl Engine {
         let packet = self.next_transmit(via)?;
         if via != self.current {
             let packet = packet.clone();
-            self.trial.as_mut()?.handle_transmit();
+            self.trial.as_mut()?.handle_transmit(now);
             return Some(packet);
         }
         self.writing_since.get_or_insert(now);
         if std::mem::take(&mut self.upgrade_due) {
             return Some(Packet::Upgrade);
         }
-        self.control.take().or_else(|| {
-            let packet = self.outbox.hand_over()?;
+        if let Some(control) = self.control.take() {
+            if matches!(control, Packet::Ping(_)) {
+                self.pinged_at = Some(now);
+            }
+            return Some(control);
+        }
+        self.outbox.hand_over().inspect(|packet| {
             self.stats.packets_sent += 1;
             self.stats.bytes_sent += packet.data_len() as u64;
             self.inbox.push(Event::Flush);
-            Some(packet)
         })
     }
 

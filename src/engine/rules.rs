@@ -2,6 +2,8 @@
 
 use std::{collections::VecDeque, time::Instant};
 
+use tracing::{debug, trace};
+
 use super::{Engine, Heartbeat, Settings, State, Trial, limits::check};
 use crate::{
     Close, CloseFrame, CloseReason, Data, Error, Event, EventSet, Handshake, Packet, Protocol, Text, Transport,
@@ -9,6 +11,8 @@ use crate::{
 
 impl Engine {
     pub(super) fn open(&mut self, handshake: Handshake, now: Instant) {
+        let Handshake { protocol, ping_interval, ping_timeout, max_payload, .. } = handshake;
+        debug!(transport = %self.current, ?protocol, ?ping_interval, ?ping_timeout, max_payload, "open");
         self.heartbeat = Some(Heartbeat::new(&handshake, now));
         if self.state == State::Closing {
             self.handshake = Some(handshake); // given up before it was open: all that remains is to close it
@@ -41,6 +45,7 @@ impl Engine {
 
     fn begin_trial(&mut self, trial: Option<Trial>) {
         if let Some(trial) = &trial {
+            debug!(transport = %trial.via(), "upgrading");
             self.inbox.push(Event::Upgrading(trial.via()));
         }
         self.trial = trial;
@@ -48,9 +53,14 @@ impl Engine {
 
     /// The transport on trial sent something: the answer to the probe, or it has failed.
     pub(super) fn handle_probe_packet(&mut self, packet: Packet, via: Transport, now: Instant) {
-        let trial = self.trial.as_mut().filter(|trial| trial.via() == via);
-        if trial.is_some_and(|trial| !trial.handle_packet(&packet)) {
-            self.fail_trial(Error::Protocol { transport: via, packet: Box::new(packet) }, via, now);
+        let Some(trial) = self.trial.as_mut().filter(|trial| trial.via() == via) else { return };
+        match trial.handle_packet(&packet, now) {
+            Some(round_trip) => {
+                debug!(transport = %via, ?round_trip, "probe answered");
+                debug!(transport = %self.current, "pausing");
+                self.stats.round_trip = Some(round_trip);
+            }
+            None => self.fail_trial(Error::Protocol { transport: via, packet: Box::new(packet) }, via, now),
         }
     }
 
@@ -76,10 +86,12 @@ impl Engine {
         if self.protocol() == Protocol::V4 {
             if let Some(heartbeat) = &mut self.heartbeat {
                 heartbeat.handle_ping(now);
+                trace!(deadline = ?heartbeat.remaining(now), "heartbeat");
             }
             if !self.wants_close() {
                 self.control = Some(Packet::Pong(data)); // nothing goes after the end of what we send
             }
+            self.stats.last_heartbeat = Some(now);
             self.inbox.push(Event::Ping);
         }
     }
@@ -91,6 +103,11 @@ impl Engine {
         if let Some(heartbeat) = &mut self.heartbeat {
             heartbeat.handle_packet(now);
             heartbeat.handle_pong(now);
+            trace!(deadline = ?heartbeat.remaining(now), "heartbeat");
+        }
+        if let Some(pinged_at) = self.pinged_at.take() {
+            self.stats.last_heartbeat = Some(now);
+            self.stats.round_trip = Some(now - pinged_at);
         }
         self.inbox.push(Event::Pong);
     }
@@ -129,6 +146,7 @@ impl Engine {
     /// The transport on trial is given up for the next, if there is one; the session goes on where it is.
     pub(super) fn fail_trial(&mut self, error: Error, via: Transport, now: Instant) {
         if let Some(failed) = self.trial.take_if(|trial| trial.via() == via) {
+            debug!(transport = %via, error = &error as &dyn std::error::Error, "upgrade failed");
             self.inbox.push(Event::UpgradeError(error));
             self.begin_trial(failed.next(now).filter(|_| self.state == State::Open));
         }
@@ -136,7 +154,8 @@ impl Engine {
 
     /// The session ends, or does not move any more.
     pub(super) fn abandon_trial(&mut self) {
-        if self.trial.take().is_some() {
+        if let Some(abandoned) = self.trial.take() {
+            debug!(transport = %abandoned.via(), "upgrade abandoned");
             self.inbox.push(Event::UpgradeError(Error::Closed));
         }
     }
@@ -147,6 +166,7 @@ impl Engine {
     }
 
     pub(super) fn fail_with_frame(&mut self, reason: CloseReason, error: Error, frame: Option<CloseFrame>) {
+        debug!(transport = %self.current, error = &error as &dyn std::error::Error, "failed");
         if self.is_closing() {
             return self.finish(CloseReason::ForcedClose, Some(error), frame); // and the error is no news
         }
@@ -166,11 +186,15 @@ impl Engine {
         }
         transports.remove(0);
         self.current = transports[0];
+        debug!(transport = %self.current, "trying the next transport");
         true
     }
 
     pub(super) fn finish(&mut self, reason: CloseReason, error: Option<Error>, frame: Option<CloseFrame>) {
         self.abandon_trial();
+        if self.state != State::Closed {
+            debug!(%reason, code = frame.as_ref().map(|frame| frame.code), "closed");
+        }
         self.tell_close(reason, error, frame);
         self.state = State::Closed;
         self.writing_since = None;

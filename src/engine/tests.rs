@@ -853,6 +853,81 @@ mod events {
     }
 }
 
+mod stats {
+    use super::*;
+
+    #[test]
+    fn count_messages_requests_and_the_move() {
+        let mut session = Session::probing();
+        session.engine.handle_polls(1, 0);
+        session.receive("four".into(), Polling);
+        session.receive(Packet::Noop, Polling);
+        session.send("six");
+        session.write();
+        session.engine.handle_posts(1);
+        session.receive(pong("probe"), WebSocket);
+        session.engine.handle_polls(0, 1);
+        session.engine.handle_silence();
+        session.send(vec![0; 5]);
+        session.send("lost");
+        assert_eq!(session.engine.poll_transmit(WebSocket, session.now), Some(Packet::Upgrade));
+        session.engine.poll_transmit(WebSocket, session.now);
+        let expected = Stats {
+            packets_sent: 2,
+            bytes_sent: 8,
+            packets_received: 1,
+            bytes_received: 4,
+            polls: 1,
+            posts: 1,
+            upgrades: 1,
+            round_trip: Some(Duration::ZERO),
+            ..Stats::default()
+        };
+        assert_eq!(session.engine.stats(), expected);
+    }
+
+    #[test]
+    fn tell_when_the_server_beat_last() {
+        let mut session = Session::polling(Protocol::V4);
+        assert_eq!(session.engine.stats().last_heartbeat, None);
+        for _ in 0..2 {
+            session.wait(INTERVAL);
+            session.receive(ping(), Polling);
+            assert_eq!(session.engine.stats().last_heartbeat, Some(session.now));
+            session.write();
+        }
+        let beat = session.now;
+        session.wait(MILLI);
+        session.receive("hi".into(), Polling);
+        session.receive(pong(""), Polling); // answers nothing
+        let stats = session.engine.stats();
+        assert_eq!((stats.last_heartbeat, stats.round_trip), (Some(beat), None));
+    }
+
+    #[test]
+    fn tell_how_long_the_answer_to_our_heartbeat_took() {
+        let mut session = Session::polling(Protocol::V3);
+        for millis in [3, 2] {
+            session.wait(INTERVAL);
+            session.write();
+            session.wait(MILLI * millis);
+            session.receive(pong(""), Polling);
+            session.receive(pong(""), Polling); // answers nothing
+            let stats = session.engine.stats();
+            assert_eq!((stats.last_heartbeat, stats.round_trip), (Some(session.now), Some(MILLI * millis)));
+        }
+    }
+
+    #[test]
+    fn tell_how_long_the_answer_to_the_probe_took() {
+        let mut session = Session::probing();
+        session.wait(MILLI * 7);
+        session.receive(pong("probe"), WebSocket);
+        session.wait(MILLI);
+        assert_eq!(session.engine.stats().round_trip, Some(MILLI * 7));
+    }
+}
+
 /// What can happen to a session, in any order.
 #[derive(Clone, Copy, Debug)]
 enum Step {

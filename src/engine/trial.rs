@@ -23,8 +23,8 @@ pub(super) struct Trial {
 enum Step {
     /// The transport is being opened, to be sent a probe.
     Opening,
-    /// The probe is to be answered.
-    Probing,
+    /// The probe was sent then, and is to be answered.
+    Probing(Instant),
     /// It was answered. Polling falls silent, nothing new is sent.
     Silencing,
 }
@@ -62,17 +62,19 @@ impl Trial {
     }
 
     /// The probe was sent.
-    pub(super) fn handle_transmit(&mut self) {
-        self.step = Step::Probing;
+    pub(super) fn handle_transmit(&mut self, now: Instant) {
+        self.step = Step::Probing(now);
     }
 
-    /// It brought a packet; says whether it is the answer to the probe.
-    pub(super) fn handle_packet(&mut self, packet: &Packet) -> bool {
-        let answered = self.step == Step::Probing && *packet == ANSWER;
-        if answered {
-            self.step = Step::Silencing;
+    /// It brought a packet; if that answers the probe, says how long the answer took.
+    pub(super) fn handle_packet(&mut self, packet: &Packet, now: Instant) -> Option<Duration> {
+        match self.step {
+            Step::Probing(since) if *packet == ANSWER => {
+                self.step = Step::Silencing;
+                Some(now - since)
+            }
+            _ => None,
         }
-        answered
     }
 
     /// Polling brought a packet that carries nothing. A server may do so at once and for ever during a probe, so the

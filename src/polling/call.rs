@@ -10,6 +10,7 @@ use futures::future::{self, Either};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header::CONTENT_TYPE};
 use pin_project_lite::pin_project;
 use tower::Service;
+use tracing::trace;
 
 use crate::{
     BoxError, Data, Error, Packet, Protocol, Stage, Transport,
@@ -95,6 +96,7 @@ impl<S: HttpClient> Service<Call> for Polling<S> {
             (Some(_), Call::Post(_)) => Stage::Writing,
         };
         let codec = self.session.as_ref().map(|session| session.codec);
+        trace!(transport = %Transport::Polling, method = %request.method(), bytes = request.body().len(), "request");
         Either::Left(ResponseFuture { inner: self.http.call(request), stage, codec })
     }
 }
@@ -119,6 +121,9 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let response = ready!(this.inner.poll(cx)).map_err(|error| failed(*this.stage, error))?;
+        let method = if *this.stage == Stage::Writing { Method::POST } else { Method::GET };
+        let (status, bytes) = (response.status().as_u16(), response.body().len());
+        trace!(transport = %Transport::Polling, %method, status, bytes, "response");
         if !response.status().is_success() {
             return Poll::Ready(Err(Error::refused(Transport::Polling, *this.stage, response)));
         }

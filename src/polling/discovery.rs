@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tower::ServiceExt;
+use tracing::debug;
 
 use super::call::{Call, Polling, Session, decode};
 use crate::{
@@ -21,6 +22,7 @@ pub(super) async fn open<S: HttpClient>(
     let wanted = polling.protocol;
     let first = match polling.clone().oneshot(Call::Poll).await {
         Err(error) if wanted == Protocol::Auto && error.refuses_version() => {
+            debug!(transport = %Transport::Polling, "version refused, asking for the other");
             polling.protocol = Protocol::V3;
             polling.clone().oneshot(Call::Poll).await
         }
@@ -101,7 +103,7 @@ async fn close<S: HttpClient>(polling: Polling<S>) {
     }
     let goodbye = polling.oneshot(Call::Post(vec![Packet::Close]));
     if !matches!(tokio::time::timeout(GOODBYE, goodbye).await, Ok(Ok(_))) {
-        tracing::debug!(transport = %Transport::Polling, "a spare session was not closed");
+        debug!(transport = %Transport::Polling, "a spare session was not closed");
     }
 }
 

@@ -9,11 +9,11 @@ use std::{
 };
 
 use futures::SinkExt;
-use tracing::{debug, debug_span, trace};
+use tracing::{Span, debug, trace};
 
 use super::{Upgrading, now, slot::Slot};
 use crate::{
-    Error, State, Transport,
+    Packet, State,
     engine::Engine,
     link::{Link, Traffic},
     wakers::Half,
@@ -54,7 +54,7 @@ impl<L: Link + Unpin> Upgrading<L> {
         let this = self.project();
         let mut moved = false;
         for slot in [this.current, this.trial].into_iter().flatten() {
-            moved |= read(this.engine, slot, now, cx);
+            moved |= read(this.engine, this.span, slot, now, cx);
             let (sent, answered) = Pin::new(&mut slot.link).take_polls();
             this.engine.handle_polls(sent, answered);
         }
@@ -82,6 +82,7 @@ impl<L: Link + Unpin> Upgrading<L> {
         let this = self.as_mut().project();
         for slot in [this.trial, this.current].into_iter().flatten() {
             let via = slot.via;
+            let mut packets = 0;
             while let Some(packet) = this.engine.next_transmit(via) {
                 if !slot.link.has_room(packet) {
                     break; // it goes after the next flush
@@ -93,16 +94,20 @@ impl<L: Link + Unpin> Upgrading<L> {
                         break;
                     }
                     Poll::Ready(Ok(())) => this.engine.poll_transmit(via, now).map_or(Ok(()), |packet| {
-                        trace!(%via, packet = packet.kind(), bytes = packet.data_len(), "sent");
+                        trace!(transport = %via, packet = packet.kind(), bytes = packet.data_len(), "sent");
+                        packets += 1;
                         slot.link.start_send_unpin(packet)
                     }),
                     Poll::Ready(Err(error)) => Err(error),
                 };
                 match sent {
                     Ok(()) => slot.unflushed = true,
-                    Err(error) => fail(this.engine, error, via, now),
+                    Err(error) => this.engine.handle_error(error, via, now),
                 }
                 moved = true;
+            }
+            if packets > 0 {
+                trace!(transport = %via, packets, "flushing");
             }
         }
         moved |= self.as_mut().drive_flush(now, cx);
@@ -110,7 +115,7 @@ impl<L: Link + Unpin> Upgrading<L> {
         if this.engine.wants_close() {
             match this.current.as_mut().map(|slot| slot.link.poll_close_unpin(cx)) {
                 Some(Poll::Pending) => return moved,
-                Some(Poll::Ready(Err(error))) => fail(this.engine, error, this.engine.transport(), now),
+                Some(Poll::Ready(Err(error))) => this.engine.handle_error(error, this.engine.transport(), now),
                 Some(Poll::Ready(Ok(()))) | None => this.engine.handle_closed(),
             }
             moved = true;
@@ -125,6 +130,7 @@ impl<L: Link + Unpin> Upgrading<L> {
         for slot in [this.current, this.trial].into_iter().flatten() {
             moved |= slot.waiting && await_room(this.engine, slot, now, cx);
             moved |= slot.unflushed && flush(this.engine, slot, now, cx);
+            this.engine.handle_posts(Pin::new(&mut slot.link).take_posts());
         }
         moved
     }
@@ -145,12 +151,6 @@ impl<L: Link + Unpin> Upgrading<L> {
     /// Opens the transport that begins the session.
     fn drive_opening(self: Pin<&mut Self>, now: Instant, cx: &mut Context<'_>) -> bool {
         let this = self.project();
-        if this.span.is_none() {
-            if let Some(handshake) = this.engine.handshake() {
-                *this.span = debug_span!("engineio", sid = handshake.sid);
-                debug!(parent: &*this.span, protocol = ?handshake.protocol, "opened");
-            }
-        }
         let via = this.engine.transport();
         let begun = this.current.as_ref().is_some_and(|slot| slot.via == via);
         match this.engine.state() {
@@ -163,6 +163,7 @@ impl<L: Link + Unpin> Upgrading<L> {
                     }
                     Poll::Ready(Err(error)) => this.engine.refuse(error),
                     Poll::Ready(Ok(())) => {
+                        debug!(transport = %via, "opening");
                         let slot = Slot::new(via, opener.open(via, None));
                         replace(this.current, Some(slot), this.traffic);
                         this.engine.handle_start(now);
@@ -184,17 +185,13 @@ impl<L: Link + Unpin> Upgrading<L> {
         let wanted = this.engine.trial();
         if this.trial.as_ref().map(|slot| slot.via) != wanted {
             let opener = wanted.zip(this.opener.as_mut()).zip(this.engine.handshake());
-            let opened = opener.map(|((via, opener), handshake)| {
-                debug!(%via, "upgrading");
-                Slot::new(via, opener.open(via, Some(handshake)))
-            });
+            let opened = opener.map(|((via, opener), handshake)| Slot::new(via, opener.open(via, Some(handshake))));
             replace(this.trial, opened, this.traffic);
             return true;
         }
         if this.engine.wants_silence()
             && this.current.as_ref().is_none_or(|slot| slot.link.is_silent() && !slot.unflushed)
         {
-            debug!("upgraded");
             this.engine.handle_silence();
             replace(this.current, this.trial.take(), this.traffic);
             return true;
@@ -204,7 +201,13 @@ impl<L: Link + Unpin> Upgrading<L> {
 }
 
 /// Reads from one transport until it has nothing more, or enough for a turn.
-fn read<L: Link + Unpin>(engine: &mut Engine, slot: &mut Slot<L>, now: Instant, cx: &mut Context<'_>) -> bool {
+fn read<L: Link + Unpin>(
+    engine: &mut Engine,
+    span: &Span,
+    slot: &mut Slot<L>,
+    now: Instant,
+    cx: &mut Context<'_>,
+) -> bool {
     let via = slot.via;
     let mut link = Pin::new(&mut slot.link);
     let mut moved = false;
@@ -218,15 +221,18 @@ fn read<L: Link + Unpin>(engine: &mut Engine, slot: &mut Slot<L>, now: Instant, 
         match link.as_mut().poll_next(cx) {
             Poll::Pending => break,
             Poll::Ready(Some(Ok(packet))) => {
-                trace!(%via, packet = packet.kind(), bytes = packet.data_len(), "received");
+                if let (Packet::Open(handshake), None) = (&packet, engine.handshake()) {
+                    span.record("sid", handshake.sid.as_str());
+                }
+                trace!(transport = %via, packet = packet.kind(), bytes = packet.data_len(), "received");
                 engine.handle_packet(packet, via, now);
             }
             Poll::Ready(Some(Err(error))) => {
-                fail(engine, error, via, now);
+                engine.handle_error(error, via, now);
                 return true;
             }
             Poll::Ready(None) => {
-                debug!(%via, "ended by the server");
+                debug!(transport = %via, "ended by the server");
                 engine.handle_end(via, link.close_frame(), now);
                 return true;
             }
@@ -243,7 +249,7 @@ fn await_room<L: Link + Unpin>(engine: &mut Engine, slot: &mut Slot<L>, now: Ins
     match ready {
         Ok(()) if slot.via == engine.transport() => engine.handle_progress(now),
         Ok(()) => {}
-        Err(error) => fail(engine, error, slot.via, now),
+        Err(error) => engine.handle_error(error, slot.via, now),
     }
     true
 }
@@ -260,7 +266,7 @@ fn flush<L: Link + Unpin>(engine: &mut Engine, slot: &mut Slot<L>, now: Instant,
     match flushed {
         Ok(()) if slot.via == engine.transport() => engine.handle_flushed(),
         Ok(()) => {}
-        Err(error) => fail(engine, error, slot.via, now),
+        Err(error) => engine.handle_error(error, slot.via, now),
     }
     true
 }
@@ -270,11 +276,6 @@ fn replace<L: Link>(place: &mut Option<Slot<L>>, slot: Option<Slot<L>>, traffic:
     if let Some(gone) = mem::replace(place, slot) {
         *traffic += gone.link.traffic();
     }
-}
-
-fn fail(engine: &mut Engine, error: Error, via: Transport, now: Instant) {
-    debug!(%via, error = &error as &dyn std::error::Error, "failed");
-    engine.handle_error(error, via, now);
 }
 
 /// How many rounds of I/O one poll may take.

@@ -4,6 +4,7 @@ use std::{io, time::Duration};
 
 use futures::StreamExt;
 use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
+use tracing::debug;
 
 use super::{
     Io,
@@ -86,6 +87,7 @@ pub(crate) async fn open_session<S: HttpClient>(
 async fn connect<S: HttpClient>(upgrade: Upgrade<S>, wanted: Protocol) -> Result<(Messages<Io>, Protocol), Error> {
     let (connected, asked) = match upgrade.clone().connect(wanted, None).await {
         Err(error) if wanted == Protocol::Auto && error.refuses_version() => {
+            debug!(transport = %Transport::WebSocket, "version refused, asking for the other");
             (upgrade.connect(Protocol::V3, None).await, Protocol::V3)
         }
         connected => (connected, wanted),

@@ -13,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use thiserror::Error;
 use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
 use tower::ServiceExt;
+use tracing::trace;
 
 use super::{
     Io,
@@ -55,7 +56,10 @@ impl<S: HttpClient> Upgrade<S> {
         let failed = |error: BoxError| Error::transport_failed(Transport::WebSocket, stage, error);
         let key = generate_key();
         let request = self.request(protocol, sid, &key)?;
+        trace!(transport = %Transport::WebSocket, method = %request.method(), bytes = 0, "request");
         let mut response = self.http.clone().oneshot(request).await.map_err(failed)?;
+        let (status, bytes) = (response.status().as_u16(), response.body().len());
+        trace!(transport = %Transport::WebSocket, method = %Method::GET, status, bytes, "response");
         if response.version() == Version::HTTP_2 {
             return Err(Error::UpgradeUnsupported); // whatever it says: the request was stripped of what asks for one
         }
