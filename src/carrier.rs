@@ -94,6 +94,10 @@ impl Link for Carrier {
         forward!(self, link => link.traffic())
     }
 
+    fn received(&self) -> u64 {
+        forward!(self, link => link.received())
+    }
+
     fn close_frame(&self) -> Option<CloseFrame> {
         forward!(self, link => link.close_frame())
     }

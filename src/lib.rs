@@ -61,6 +61,7 @@
 
 mod carrier;
 mod cause;
+mod channel;
 mod client;
 mod close;
 pub mod codec;

@@ -56,10 +56,13 @@ pub(crate) trait Link: Stream<Item = Result<Packet, Error>> + Sink<Packet, Error
         0
     }
 
-    /// How many bytes it has carried, as far as it can tell.
+    /// How many bytes it has carried on the wire, as far as it can tell.
     fn traffic(&self) -> Traffic {
         Traffic::default()
     }
+
+    /// How many bytes of replies or messages it has received: all that packets may keep in memory.
+    fn received(&self) -> u64;
 
     /// What the server said as it ended the stream.
     fn close_frame(&self) -> Option<CloseFrame> {

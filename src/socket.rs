@@ -22,7 +22,8 @@ use crate::{
 ///   system; `feed` only queues, and what was fed goes out together with the next flush. The sink is not ready while
 ///   the queue is full. A packet refused with an error that says so ([`Error::PacketTooLarge`],
 ///   [`Error::NotAMessage`], [`Error::ProtocolUnknown`], [`Error::SeparatorInText`]) leaves the session as it is.
-/// * **Receiving.** Reading stops while 1,024 events wait, so that a slow reader slows the server down.
+/// * **Receiving.** Reading stops while 1,024 events wait, or when 16 MiB have come since the first message that waits, so
+///   that a slow reader slows the server down.
 /// * **Closing.** `close` sends what is queued, closes the session and waits for the server's part, up to the close
 ///   timeout; nothing is delivered any more. [`Event::Close`] is the last event, tells why, and gives back what was
 ///   not sent; then the stream ends, for ever. While the session is being opened, that event comes at once; the
@@ -62,8 +63,8 @@ impl Socket {
 
     /// Gives the session a task of its own, and hands out its two ends.
     ///
-    /// The task answers heartbeats while the user is busy. Both channels are bounded: a slow reader slows the server
-    /// down rather than filling memory.
+    /// The task answers heartbeats while the user is busy. Both channels are bounded, to 64 packets or events and 1 MiB,
+    /// or one that is larger: a slow reader slows the server down rather than filling memory.
     ///
     /// # Panics
     ///
@@ -105,6 +106,11 @@ impl Socket {
     /// What the session has carried so far.
     pub fn stats(&self) -> Stats {
         self.session.stats()
+    }
+
+    /// How many bytes had come before those that brought the last message taken from here.
+    pub(crate) fn received_before(&self) -> u64 {
+        self.session.engine().received_before()
     }
 
     /// Ready when the session is open, or with what kept it from opening.

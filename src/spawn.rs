@@ -14,16 +14,16 @@ use std::{
 
 use futures::{
     FutureExt, Sink, SinkExt, Stream, StreamExt,
-    channel::{mpsc, oneshot},
+    channel::oneshot,
     future::{FusedFuture, Shared},
     task::AtomicWaker,
 };
 
-use crate::{Error, Event, Packet, Socket, State};
+use crate::{Error, Event, Packet, Socket, State, channel};
 
 pub(crate) fn spawn(socket: Socket) -> (Sender, Receiver) {
-    let (to_task, packets) = mpsc::channel(CAPACITY);
-    let (events, from_task) = mpsc::channel(CAPACITY);
+    let (to_task, packets) = channel::channel(CAPACITY, MAX_BYTES);
+    let (events, from_task) = channel::channel(CAPACITY, MAX_BYTES);
     let (ended, has_ended) = oneshot::channel();
     let close = Arc::new(Signal::default());
     tokio::spawn(Task {
@@ -32,6 +32,7 @@ pub(crate) fn spawn(socket: Socket) -> (Sender, Receiver) {
         unsent: Vec::new(),
         events,
         event: None,
+        received: 0,
         refused: VecDeque::new(),
         close: Arc::clone(&close),
         closing: false,
@@ -55,7 +56,7 @@ pub(crate) fn spawn(socket: Socket) -> (Sender, Receiver) {
 /// dropping a `close` future does not undo it.
 #[derive(Clone, Debug)]
 pub struct Sender {
-    to_task: mpsc::Sender<Packet>,
+    to_task: channel::Sender<Packet>,
     close: Arc<Signal>,
     closing: bool,
     has_ended: Shared<oneshot::Receiver<()>>,
@@ -75,11 +76,12 @@ impl Sink<Packet> for Sender {
         if !matches!(packet, Packet::Message(_)) {
             return Err(Error::NotAMessage);
         }
-        self.to_task.start_send(packet).map_err(|_| Error::Closed)
+        let bytes = packet.data_len() as u64;
+        self.to_task.start_send(packet, bytes).map_err(|_| Error::Closed)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.to_task.poll_flush_unpin(cx).map_err(|_| Error::Closed)
+        self.to_task.poll_flush(cx).map_err(|_| Error::Closed)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -100,7 +102,7 @@ impl Sink<Packet> for Sender {
 /// Dropping a `next` future loses no event.
 #[derive(Debug)]
 pub struct Receiver {
-    from_task: mpsc::Receiver<Event>,
+    from_task: channel::Receiver<Event>,
     close: Arc<Signal>,
 }
 
@@ -140,10 +142,11 @@ impl Signal {
 /// Carries packets to the socket and its events back, until it has ended.
 struct Task {
     socket: Socket,
-    packets: Option<mpsc::Receiver<Packet>>, // none once there will be no more
-    unsent: Vec<Packet>,                     // what came when the socket took nothing any more
-    events: mpsc::Sender<Event>,
+    packets: Option<channel::Receiver<Packet>>, // none once there will be no more
+    unsent: Vec<Packet>,                        // what came when the socket took nothing any more
+    events: channel::Sender<Event>,
     event: Option<Event>,     // that waits for room
+    received: u64,            // bytes, before the last event that was handed on
     refused: VecDeque<Error>, // what the socket did not take, and the user does not know of yet
     close: Arc<Signal>,
     closing: bool,
@@ -184,7 +187,7 @@ impl Task {
     /// No more packets are let in; those that are in still go out.
     fn begin_to_close(&mut self) {
         if !mem::replace(&mut self.closing, true) {
-            self.packets.as_mut().map(mpsc::Receiver::close);
+            self.packets.as_mut().map(channel::Receiver::close);
         }
     }
 
@@ -207,7 +210,10 @@ impl Task {
         }
         let room = ready!(self.events.poll_ready(cx));
         if let (Ok(()), Some(event)) = (room, self.event.take()) {
-            let _ = self.events.start_send(event); // fails only if nobody is there to hear
+            // However small it is, it keeps in memory what came since the one before.
+            let received = self.socket.received_before();
+            let bytes = received - mem::replace(&mut self.received, received);
+            let _ = self.events.start_send(event, bytes); // fails only if nobody is there to hear
         }
         Poll::Ready(Some(()))
     }
@@ -236,3 +242,5 @@ impl Task {
 
 /// How many packets, and how many events, wait between the user and the task, beside those that the socket queues.
 const CAPACITY: usize = 64;
+/// How many bytes of either, up to the one that crosses this limit.
+const MAX_BYTES: u64 = 1 << 20;

@@ -205,17 +205,17 @@ impl Payload {
         Self { codec: Codec::v4(), rest: None, breaks_off: false }
     }
 
+    /// How many bytes are not decoded yet.
+    pub(crate) fn len(&self) -> usize {
+        self.rest.as_ref().map_or(0, Data::len)
+    }
+
     pub(crate) fn codec(&self) -> Codec {
         self.codec
     }
 
     pub(crate) fn is_ended(&self) -> bool {
         self.rest.is_none()
-    }
-
-    /// How many bytes are left to be decoded.
-    pub(crate) fn bytes_left(&self) -> usize {
-        self.rest.as_ref().map_or(0, Data::len)
     }
 
     /// Has what is left decoded by another codec.

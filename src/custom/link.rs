@@ -15,6 +15,7 @@ pub(crate) struct Custom {
     wanted: Protocol,
     state: State,
     heard: bool, // whether a packet has come
+    received: u64,
 }
 
 enum State {
@@ -32,7 +33,7 @@ impl Custom {
             opened.map_err(|source| Error::transport_failed(transport, Stage::Opening, source))
         };
         let state = State::Opening(Box::pin(opening));
-        Self { transport, wanted, state, heard: false }
+        Self { transport, wanted, state, heard: false, received: 0 }
     }
 
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<Pin<&mut dyn Duplex>, Error>> {
@@ -59,6 +60,7 @@ impl Custom {
     /// Checks the first packet, which may be anything.
     fn hear(&mut self, mut packet: Packet) -> Result<Packet, Error> {
         self.heard = true;
+        self.received += packet.data_len() as u64;
         if let Packet::Open(handshake) = &mut packet {
             handshake.check().map_err(|error| Error::decode(self.transport, error.into()))?;
             handshake.protocol = match (self.wanted, handshake.protocol) {
@@ -112,4 +114,8 @@ impl Sink<Packet> for Custom {
     }
 }
 
-impl Link for Custom {}
+impl Link for Custom {
+    fn received(&self) -> u64 {
+        self.received
+    }
+}

@@ -9,7 +9,12 @@ use crate::{Close, Data, Event, EventSet, Message, Packet};
 pub(crate) struct Inbox {
     queue: VecDeque<Event>,
     wanted: EventSet,
-    bytes: usize, // of the messages in the queue
+    received: u64, // bytes, in all
+    before: u64,   // bytes, before the last reply or message
+    /// For each event in the queue that shares the buffer it came in: the bytes that had come before. However small it
+    /// is, it keeps all of that buffer in memory.
+    held: VecDeque<u64>,
+    taken: u64,   // the same for the last such event that is out
     closed: bool, // the last event is in, or out
     flush_queued: bool,
     drain_queued: bool,
@@ -24,6 +29,14 @@ impl Inbox {
         self.wanted.contains(events)
     }
 
+    /// So many bytes have come, in one piece. The packets in it follow.
+    pub(crate) fn receive(&mut self, bytes: u64) {
+        if bytes > 0 {
+            self.before = self.received;
+            self.received += bytes;
+        }
+    }
+
     /// Queues an event, unless nobody asked for it. Flush and drain stand in the queue once, so that who only sends
     /// does not fill it.
     pub(crate) fn push(&mut self, event: Event) {
@@ -33,11 +46,10 @@ impl Inbox {
         let queued_before = match &event {
             Event::Flush => std::mem::replace(&mut self.flush_queued, true),
             Event::Drain => std::mem::replace(&mut self.drain_queued, true),
-            Event::Message(data) => {
-                self.bytes += data.len();
+            event => {
+                self.held.extend(is_view(event).then_some(self.before));
                 false
             }
-            _ => false,
         };
         if !queued_before {
             self.queue.push_back(event);
@@ -55,7 +67,7 @@ impl Inbox {
         match &event {
             Event::Flush => self.flush_queued = false,
             Event::Drain => self.drain_queued = false,
-            Event::Message(data) => self.bytes -= data.len(),
+            event if is_view(event) => self.taken = self.held.pop_front().unwrap_or(self.taken),
             _ => {}
         }
         Some(event)
@@ -76,10 +88,7 @@ impl Inbox {
         let strip = |bytes: &mut Bytes| drop(bytes.split_to(bytes.len().min(1)));
         for event in &mut self.queue {
             match event {
-                Event::Message(Data::Binary(bytes)) => {
-                    self.bytes -= bytes.len().min(1);
-                    strip(bytes);
-                }
+                Event::Message(Data::Binary(bytes)) => strip(bytes),
                 Event::Packet(Packet::Message(Message { data: Data::Binary(bytes), .. })) => strip(bytes),
                 _ => {}
             }
@@ -89,16 +98,22 @@ impl Inbox {
     /// The user closes the session: nothing more is told but how that goes.
     pub(crate) fn stop(&mut self) {
         self.wanted = EventSet::NONE;
-        self.queue.retain(|event| !matches!(event, Event::Message(_) | Event::Packet(_)));
-        self.bytes = 0;
+        self.queue.retain(|event| !is_view(event));
+        self.held.clear();
     }
 
     pub(crate) fn len(&self) -> usize {
         self.queue.len()
     }
 
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+    /// How many bytes the queue keeps in memory.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.held.front().map_or(0, |before| self.received - before)
+    }
+
+    /// How many bytes had come before those that brought the last message that is out.
+    pub(crate) fn received_before(&self) -> u64 {
+        self.taken
     }
 
     /// Whether the last event is in, or out.
@@ -110,6 +125,11 @@ impl Inbox {
     pub(crate) fn is_ended(&self) -> bool {
         self.closed && self.queue.is_empty()
     }
+}
+
+/// Whether an event shares the buffer that its packet came in.
+fn is_view(event: &Event) -> bool {
+    matches!(event, Event::Message(_) | Event::Packet(_))
 }
 
 fn is_binary(event: &Event) -> bool {

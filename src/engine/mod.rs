@@ -134,6 +134,11 @@ impl Engine {
         self.deadline = now + self.settings.close_timeout;
     }
 
+    /// So many bytes came, in one piece, with the packets that follow.
+    pub(crate) fn handle_received(&mut self, bytes: u64) {
+        self.inbox.receive(bytes);
+    }
+
     /// A packet came.
     pub(crate) fn handle_packet(&mut self, packet: Packet, via: Transport, now: Instant) {
         if self.state == State::Closed {

@@ -23,7 +23,7 @@ impl Engine {
     pub(crate) fn wants_read(&self) -> bool {
         self.state != State::Closed
             && self.inbox.len() < self.settings.max_queued_events
-            && self.inbox.bytes() < self.settings.max_message_size
+            && self.inbox.bytes() < self.settings.max_message_size as u64
     }
 
     /// Whether the current transport is to be closed: all that was sent is out.
@@ -57,6 +57,11 @@ impl Engine {
     /// How many events wait for the user.
     pub(crate) fn events(&self) -> usize {
         self.inbox.len()
+    }
+
+    /// How many bytes had come before those that brought the last message that is out.
+    pub(crate) fn received_before(&self) -> u64 {
+        self.inbox.received_before()
     }
 
     /// Whether the last event is in the queue, or out.

@@ -830,6 +830,28 @@ mod events {
     }
 
     #[test]
+    fn that_nobody_reads_count_with_all_that_came_with_them() {
+        let settings = Settings { max_message_size: 10, ..Settings::default() };
+        let mut session = Session::open_with(settings, handshake(Protocol::V4, &[]));
+        for text in ["a", "b"] {
+            session.engine.handle_received(5);
+            session.receive(text.into(), Polling);
+            session.receive(Packet::Noop, Polling);
+        }
+        assert!(!session.engine.wants_read());
+        assert!(matches!(session.engine.poll_event(), Some(Event::Message(_))));
+        assert!(session.engine.wants_read());
+        session.engine.handle_received(4);
+        session.receive(ping(), Polling);
+        assert!(session.engine.wants_read());
+        session.engine.handle_received(1); // it came after a message that waits, so that message may share its buffer
+        assert!(!session.engine.wants_read());
+        session.events();
+        session.engine.handle_received(10);
+        assert!(session.engine.wants_read(), "nothing waits");
+    }
+
+    #[test]
     fn stop_with_a_close_but_for_the_close() {
         let settings = Settings { events: EventSet::ALL, ..Settings::default() };
         let mut session = Session::open_with(settings, handshake(Protocol::V4, &[]));

@@ -87,14 +87,14 @@ impl<S: HttpClient> LongPolling<S> {
             let opened = ready!(opening.as_mut().poll(cx));
             *this.opening = None;
             (*this.polling, *this.payload) = opened?;
-            this.traffic.received += this.payload.bytes_left() as u64;
+            this.traffic.received += this.payload.len() as u64;
         }
         if let Some(get) = this.get.as_mut().as_pin_mut() {
             let reply = ready!(get.poll(cx));
             this.get.set(None);
             this.polls.1 += 1;
             *this.payload = reply?;
-            this.traffic.received += this.payload.bytes_left() as u64;
+            this.traffic.received += this.payload.len() as u64;
         }
         Poll::Ready(Ok(()))
     }
@@ -214,6 +214,10 @@ impl<S: HttpClient> Link for LongPolling<S> {
 
     fn take_posts(self: Pin<&mut Self>) -> u32 {
         mem::take(self.project().posts)
+    }
+
+    fn received(&self) -> u64 {
+        self.traffic.received
     }
 }
 

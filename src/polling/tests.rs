@@ -198,8 +198,10 @@ async fn there_is_one_get_and_one_post_at_a_time() {
     post.send_response(Response::new("ok".into()));
     assert_ready_ok!(session.poll_flush());
     assert_eq!((session.link.as_mut().take_polls(), session.link.as_mut().take_posts()), ((1, 0), 1));
+    let received = session.link.received();
     get.send_response(Response::new("4b\x1e4c".into()));
     assert_eq!(session.packet(), "b".into());
+    assert_eq!(session.link.received() - received, 5, "all that came with it");
     session.no_request();
     assert_eq!(session.packet(), "c".into());
     session.begin();

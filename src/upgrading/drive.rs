@@ -221,6 +221,8 @@ fn read<L: Link + Unpin>(
         match link.as_mut().poll_next(cx) {
             Poll::Pending => break,
             Poll::Ready(Some(Ok(packet))) => {
+                let received = link.received();
+                engine.handle_received(received - std::mem::replace(&mut slot.received, received));
                 if let (Packet::Open(handshake), None) = (&packet, engine.handshake()) {
                     span.record("sid", handshake.sid.as_str());
                 }

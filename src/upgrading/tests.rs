@@ -31,6 +31,7 @@ struct Script {
     posts: bool,   // whether they do from each one on, as polling's do until the POST is answered
     arrived: Vec<Packet>,
     written: u64, // bytes
+    received: u64,
     closing: bool,
     close_answered: bool,
     wakers: Vec<Waker>,
@@ -74,6 +75,7 @@ impl Stream for Scripted {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut script = self.script();
         if let Some(item) = script.incoming.pop_front() {
+            script.received += item.iter().flatten().map(|packet| packet.data_len() as u64).sum::<u64>();
             return Poll::Ready(item);
         }
         if !script.paused && !script.get {
@@ -142,6 +144,10 @@ impl Link for Scripted {
 
     fn written(&self) -> u64 {
         self.script().written
+    }
+
+    fn received(&self) -> u64 {
+        self.script().received
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) struct WebSocket<T> {
     protocol: Protocol,
     frame: Option<CloseFrame>,
     ended: bool,
+    received: u64,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
@@ -39,6 +40,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
             protocol: Protocol::Auto,
             frame: None,
             ended: false,
+            received: 0,
         }
     }
 
@@ -83,7 +85,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<T> {
             }
             let socket = ready!(self.poll_socket(cx))?;
             let packet = match ready!(socket.poll_next_unpin(cx)) {
-                Some(Ok(Incoming::Message(message))) => self.decode(message),
+                Some(Ok(Incoming::Message(message))) => {
+                    self.received += message.len() as u64;
+                    self.decode(message)
+                }
                 Some(Ok(Incoming::Close(frame))) => {
                     self.frame = frame;
                     self.ended = true;
@@ -148,6 +153,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link for WebSocket<T> {
             let wire = socket.wire();
             Traffic { sent: wire.written(), received: wire.read() }
         })
+    }
+
+    fn received(&self) -> u64 {
+        self.received
     }
 
     fn close_frame(&self) -> Option<CloseFrame> {

@@ -47,8 +47,10 @@ async fn text_stays_text_and_binary_stays_binary() {
         for (packet, message) in [(text(), as_text), (binary(), as_binary)] {
             websocket.send(packet.clone()).await.unwrap();
             assert_eq!(server.next().await.unwrap().unwrap(), message);
+            let (before, bytes) = (websocket.received(), message.len() as u64);
             server.send(message).await.unwrap();
             assert_eq!(received(&mut websocket).await, packet);
+            assert_eq!(websocket.received() - before, bytes);
         }
     }
 }

@@ -26,7 +26,7 @@ impl Reference {
         Self::start_with(json!({ "version": version.to_string(), "options": options })).await
     }
 
-    /// Starts a server from all that `node/server.js` takes: also `greet`, `log_requests`, `log_messages`, `tls`,
+    /// Starts a server from all that `node/server.js` takes: also `greet`, `quiet`, `log_requests`, `log_messages`, `tls`,
     /// `http2` and `unix_socket`.
     pub(crate) async fn start_with(config: Value) -> Self {
         Self::start_script("server.js", config).await

@@ -60,8 +60,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how many bytes a received message, the body of a reply, and all messages that wait for the user may have;
-    /// 16 MiB by default.
+    /// Sets how many bytes a received message and the body of a reply may have, and how many may have come, be it for
+    /// messages or for nothing, since the first message that waits for the user, before nothing more is read; 16 MiB by
+    /// default.
     pub fn max_message_size(mut self, bytes: usize) -> Self {
         self.options.engine.max_message_size = bytes.max(1);
         self

@@ -2,7 +2,7 @@
 //   node server.js '{"version": "6", "options": {"pingInterval": 300}, "greet": ["hi"], "log_requests": true,
 //     "log_messages": true}'
 // With `tls`, what `https.createServer` takes, it speaks TLS; with `http2` also HTTP/2 to who asks for it by ALPN. With
-// `unix_socket` it listens there.
+// `unix_socket` it listens there. With `quiet` it tells nothing of sessions that come and go.
 "use strict";
 
 const http = require("http");
@@ -36,13 +36,14 @@ function createServer() {
 
 function onSession(session) {
   const { id: sid, request } = session;
+  const tell = config.quiet ? () => {} : lines.write;
   sessions.set(sid, session);
-  session.on("upgrade", (transport) => lines.write({ event: "upgrade", sid, transport: transport.name }));
+  session.on("upgrade", (transport) => tell({ event: "upgrade", sid, transport: transport.name }));
   session.on("close", (reason) => {
     sessions.delete(sid);
-    lines.write({ event: "close", sid, reason });
+    tell({ event: "close", sid, reason });
   });
-  lines.write({
+  tell({
     event: "connection",
     sid,
     protocol: session.protocol || 3, // only servers from 4 on know more than one
@@ -89,6 +90,9 @@ function obey(session, data) {
     case "!close":
       session.close();
       return true;
+    case "!flood":
+      flood(session, ...data.split(" ").slice(1).map(Number));
+      return true;
     case "!headers":
       session.send(JSON.stringify(session.request.headers));
       return true;
@@ -122,6 +126,10 @@ function onOrder(order) {
   switch (order.do) {
     case "send":
       return sessions.forEach((session) => session.send(order.text ?? Buffer.from(order.base64, "base64")));
+    case "count":
+      return lines.write({ event: "count", sessions: sessions.size });
+    case "hang_up":
+      return server.closeIdleConnections();
     case "burst":
       return sessions.forEach((session) => burst(session, order.count));
     case "close":
@@ -136,6 +144,25 @@ function onOrder(order) {
 
 function burst(session, count) {
   for (let i = 0; i < count; i++) session.send(String(i));
+}
+
+// Sends `end` numbered messages of `size` bytes, about a MiB at a time, each once the one before is with the system.
+// Tells when that has made no progress for a while.
+function flood(session, end, size) {
+  const { id: sid } = session;
+  const batch = Math.ceil((1 << 20) / size);
+  let sent = 0;
+  const stalled = () => lines.write({ event: "stalled", sid, sent });
+  let stall = setTimeout(stalled, 300);
+  const more = () => {
+    clearTimeout(stall);
+    const until = Math.min(end, sent + batch);
+    if (sent === until) return session.off("drain", more);
+    stall = setTimeout(stalled, 300);
+    while (sent < until) session.send(String(sent++).padEnd(size, "."));
+  };
+  session.on("drain", more);
+  more();
 }
 
 function count(command) {
