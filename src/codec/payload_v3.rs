@@ -3,7 +3,7 @@
 //! As text: decimal digits, `:`, the packet; the length counts UTF-16 code units. As binary: 0 for text or 1 for bytes,
 //! the digits of the length as values 0 to 9, 255, the packet; the length counts bytes.
 
-use std::fmt::Write;
+use std::{borrow::Cow, fmt::Write};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -33,16 +33,26 @@ pub(super) fn encode_text(packets: &[Packet], doubled: bool) -> String {
 
 /// How many bytes a packet takes in a text payload, `text_len` being its own.
 pub(super) fn text_len(packet: &Packet, text_len: usize, doubled: bool) -> usize {
-    let text = packet.text().unwrap_or_default(); // all else is ASCII
-    let encoded_twice = if doubled { text.bytes().filter(|byte| !byte.is_ascii()).count() } else { 0 };
+    let encoded_twice = if doubled { text(packet).bytes().filter(|byte| !byte.is_ascii()).count() } else { 0 };
     digits(units(packet, text_len, doubled)) + 1 + text_len + encoded_twice
 }
 
 /// The length in front of a packet, `text_len` being its own in bytes: characters that engine.io 1 takes bytes for, or
 /// UTF-16 code units.
 fn units(packet: &Packet, text_len: usize, doubled: bool) -> usize {
-    let text = packet.text().unwrap_or_default();
-    if doubled { text_len } else { text_len - text.len() + utf16_len(text) }
+    if doubled {
+        return text_len;
+    }
+    let text = text(packet);
+    text_len - text.len() + utf16_len(&text)
+}
+
+/// What of a packet need not be ASCII.
+fn text(packet: &Packet) -> Cow<'_, str> {
+    match packet {
+        Packet::Open(handshake) => handshake.to_json().into(),
+        packet => packet.text().unwrap_or_default().into(),
+    }
 }
 
 pub(super) fn decode_text(rest: &mut Text, doubled: bool) -> Result<Option<Packet>, DecodeError> {
