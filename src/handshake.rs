@@ -1,8 +1,11 @@
 //! The server's first packet, read as the hostile input it may be.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{fmt, ops::RangeInclusive, time::Duration};
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error as _, IgnoredAny, SeqAccess, Visitor},
+};
 use thiserror::Error;
 
 use crate::{Protocol, Transport};
@@ -47,7 +50,7 @@ impl Handshake {
     ///
     /// With what is wrong with it.
     pub fn parse(json: &str) -> Result<Self, HandshakeError> {
-        let json: Json = serde_json::from_str(json).map_err(HandshakeError::Json)?;
+        let json: Json = serde_json::from_str(json).map_err(|error| HandshakeError::Json(without_value(error)))?;
         let handshake = Self {
             ping_interval: Duration::from_millis(json.ping_interval),
             ping_timeout: Duration::from_millis(json.ping_timeout),
@@ -126,11 +129,47 @@ pub enum HandshakeError {
 #[serde(rename_all = "camelCase")]
 struct Json {
     sid: String,
+    #[serde(deserialize_with = "few")]
     upgrades: Vec<String>,
     ping_interval: u64,
     ping_timeout: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     max_payload: Option<u64>,
+}
+
+/// Reads no more of a list than shows that it is too long: in a large body there is room for millions of names.
+fn few<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<String>, D::Error> {
+    struct Few;
+
+    impl<'de> Visitor<'de> for Few {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of names")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<Vec<String>, A::Error> {
+            let mut few = Vec::new();
+            while few.len() <= MAX_UPGRADES {
+                match names.next_element()? {
+                    Some(name) => few.push(name),
+                    None => return Ok(few),
+                }
+            }
+            while names.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(few)
+        }
+    }
+
+    list.deserialize_seq(Few)
+}
+
+/// The same error without what came in the place of what was expected: that may be long, and the session ID.
+fn without_value(error: serde_json::Error) -> serde_json::Error {
+    match error.to_string().rsplit_once(", expected ") {
+        Some((_, expected)) if error.is_data() => serde_json::Error::custom(format_args!("expected {expected}")),
+        _ => error,
+    }
 }
 
 const SID_LEN: RangeInclusive<usize> = 1..=256;
@@ -187,6 +226,48 @@ mod tests {
         }
         for json in ["", "{}", "[]", "null", "{", &"[".repeat(100_000)] {
             assert!(Handshake::parse(json).is_err());
+        }
+    }
+
+    #[test]
+    fn limits_are_kept_to_the_last() {
+        let with = |upgrades: &[String], sid: &str, deep: usize| {
+            let (opening, closing) = ("[".repeat(deep), "]".repeat(deep));
+            Handshake::parse(&format!(
+                r#"{{"sid":{sid:?},"upgrades":{upgrades:?},"pingInterval":1,"pingTimeout":2147483647,"maxPayload":1,"x":{opening}{closing}}}"#
+            ))
+        };
+        let names = |count: usize, len: usize| vec!["x".repeat(len); count];
+        assert_eq!(with(&names(16, 64), &"x".repeat(256), 1_000_000).unwrap().upgrades, names(16, 64));
+        assert!(matches!(with(&names(17, 64), "x", 1), Err(HandshakeError::Upgrades)));
+        assert!(matches!(with(&names(16, 65), "x", 1), Err(HandshakeError::Upgrades)));
+        assert!(matches!(with(&names(16, 64), &"x".repeat(257), 1), Err(HandshakeError::Sid)));
+    }
+
+    #[test]
+    fn of_a_list_that_is_too_long_the_rest_is_passed_over() {
+        let upgrades = format!("[{}7]", r#""x","#.repeat(17));
+        let json = format!(r#"{{"sid":"x","upgrades":{upgrades},"pingInterval":1,"pingTimeout":1}}"#);
+        let error = Handshake::parse(&json).unwrap_err();
+        assert!(matches!(error, HandshakeError::Upgrades), "{error:?}");
+    }
+
+    #[test]
+    fn errors_tell_what_was_expected_and_not_what_came() {
+        let with = |sid: &str, interval: &str| {
+            let json = format!(r#"{{"sid":{sid},"upgrades":[],"pingInterval":{interval},"pingTimeout":1}}"#);
+            Handshake::parse(&json).unwrap_err()
+        };
+        for (error, expected) in [
+            (with("424242", "1"), "expected a string at line 1 column 13"),
+            (with(r#""x""#, r#""424242, expected 424242 ""#), "expected u64 at line 1 column 66"),
+            (with(r#""x""#, "424242.5"), "expected u64 at line 1 column 48"),
+            (with(r#""x""#, "{}"), "expected u64 at line 1 column 40"),
+            (Handshake::parse(r#"{"sid":"424242"}"#).unwrap_err(), "missing field `upgrades` at line 1 column 16"),
+        ] {
+            let HandshakeError::Json(source) = &error else { panic!("{error:?}") };
+            assert_eq!(source.to_string(), expected);
+            assert!(!format!("{error:?}").contains("424242"), "{error:?}");
         }
     }
 }
