@@ -7,7 +7,7 @@ use http::StatusCode;
 use crate::{Error, Packet, Text};
 
 /// Why a session ended, with what was not sent.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Close {
     pub(crate) reason: CloseReason,
     pub(crate) error: Option<Error>,
@@ -46,6 +46,19 @@ impl Close {
     /// buffer. It may have arrived.
     pub fn in_doubt(&self) -> &[Packet] {
         &self.in_doubt
+    }
+}
+
+impl fmt::Debug for Close {
+    /// Counts packets, and leaves out what is in them: it is not for logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Close")
+            .field("reason", &self.reason)
+            .field("error", &self.error)
+            .field("frame", &self.frame)
+            .field("unsent", &self.unsent.len())
+            .field("in_doubt", &self.in_doubt.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -97,4 +110,22 @@ pub struct CloseFrame {
     pub code: u16,
     /// Its text, often empty.
     pub text: Text,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_how_many_packets_and_not_what_is_in_them() {
+        let close = Close {
+            reason: CloseReason::TransportClose,
+            error: Some(Error::Closed),
+            frame: None,
+            unsent: vec!["secret".into()],
+            in_doubt: vec!["secret".into(), "secret".into()],
+        };
+        let shown = "Close { reason: TransportClose, error: Some(Closed), frame: None, unsent: 1, in_doubt: 2, .. }";
+        assert_eq!(format!("{close:?}"), shown);
+    }
 }

@@ -1,5 +1,7 @@
 //! Every way in which a session can fail.
 
+mod debug;
+
 use std::fmt;
 
 use bytes::Bytes;
@@ -14,7 +16,9 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Why a session could not be opened, why it ended, or why a packet was refused.
 ///
 /// It is cheap to clone: an [`Event::Error`](crate::Event::Error) and the [`Close`](crate::Close) after it carry the same.
-#[derive(Clone, Debug, Error)]
+/// Neither its message nor its `Debug` output shows packets or pages, which can be had from it; what the server itself
+/// says of a refusal, they do.
+#[derive(Clone, Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The URL can't be connected to, or a setting can't be part of a request.
@@ -282,6 +286,21 @@ mod tests {
         };
         let told = "the polling transport was answered 400 Bad Request while reading (code 1: Session ID unknown)";
         assert_eq!(error.to_string(), told);
+    }
+
+    #[test]
+    fn debug_shows_neither_pages_nor_packets() {
+        let status = Error::Status {
+            transport: Transport::Polling,
+            stage: Stage::Reading,
+            status: StatusCode::BAD_REQUEST,
+            code: None,
+            body: "secret".into(),
+        };
+        let shown = "Status { transport: Polling, stage: Reading, status: 400, code: None, body: 6, .. }";
+        assert_eq!(format!("{status:?}"), shown);
+        let protocol = Error::Protocol { transport: Transport::Polling, packet: Box::new("secret".into()) };
+        assert_eq!(format!("{protocol:?}"), r#"Protocol { transport: Polling, packet: "message", .. }"#);
     }
 
     #[test]
