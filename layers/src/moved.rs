@@ -40,7 +40,7 @@ impl Moved {
         if self.abroad {
             let headers = mem::take(req.headers_mut());
             for name in HARMLESS {
-                for value in headers.get_all(&name) {
+                for value in headers.get_all(&name).iter().filter(|value| !value.is_sensitive()) {
                     req.headers_mut().append(&name, value.clone());
                 }
             }

@@ -100,7 +100,7 @@ impl<S> Layer<S> for RedirectLayer {
 ///
 /// Once a redirect has led to another origin (scheme, host or port), only headers that say nothing of the user go with
 /// the requests: `Accept`, `Accept-Encoding`, `Connection`, `Content-Length`, `Content-Type`, `User-Agent`, `Upgrade` and
-/// those of a WebSocket's handshake. So layers above may give headers to the first origin; those below, a cookie jar say,
+/// those of a WebSocket's handshake, and of these none whose value is marked as [sensitive](http::HeaderValue). So layers above may give headers to the first origin; those below, a cookie jar say,
 /// see where the request goes and add what they like.
 ///
 /// It fails with a [`RedirectError`] where a redirect can't be followed. See [`RedirectLayer`] for an example and for how
@@ -389,6 +389,17 @@ mod tests {
                 assert_eq!(*request.headers(), expected, "{other}");
             }
         }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn what_is_marked_as_sensitive_is_not_told_whatever_its_name() -> Result<(), BoxError> {
+        let servers = Servers::new(&[("http://a/", "http://b/")]);
+        let mut request = with_headers("http://a/");
+        request.headers_mut().values_mut().for_each(|value| value.set_sensitive(true));
+        servers.send(&layer(), request).await?;
+        let seen = servers.seen.lock().unwrap();
+        assert_eq!((seen[0].headers().is_empty(), seen[1].headers().is_empty()), (false, true));
         Ok(())
     }
 

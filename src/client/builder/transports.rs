@@ -80,7 +80,9 @@ impl ClientBuilder {
     }
 
     /// Sets the WebSocket sub-protocols to offer. Which of them the server takes, if any, is in its reply, where a
-    /// [`layer`](Self::layer) sees it; a reply with one that was not offered is refused.
+    /// [`layer`](Self::layer) sees it; a reply with one that was not offered is refused. A token among them has to be
+    /// marked as [sensitive](HeaderValue::set_sensitive), so that [redirects](Self::redirects) do not take the list to
+    /// another origin.
     pub fn subprotocols(mut self, names: impl IntoIterator<Item = HeaderValue>) -> Self {
         self.options.subprotocols = names.into_iter().collect();
         self
