@@ -277,6 +277,20 @@ mod tests {
         Ok(())
     }
 
+    #[tokio::test]
+    async fn debug_shows_neither_headers_nor_bodies() {
+        let reply = Response::builder().header("set-cookie", "secret");
+        let mut reply = reply.body(Script { stalls: true, ..script([data("sec"), data("ret")]) }).ok();
+        let server = service_fn(move |_: Request<Full<Bytes>>| {
+            let reply = reply.take().ok_or("called twice");
+            std::future::ready(reply)
+        });
+        let mut reading = Box::pin(Collect::new(server, 100).call(Request::default()));
+        assert!(reading.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop())).is_pending());
+        let shown = format!("{:?}", reading.reading);
+        assert_eq!(shown, "Some(Reading { status: 200, read: 6, limit: 100, .. })");
+    }
+
     #[test]
     fn a_fast_body_lets_others_have_their_turn() {
         let body = script(iter::repeat_with(|| data("x")).take(1_000));

@@ -1,6 +1,7 @@
 //! Reads the body of one response.
 
 use std::{
+    fmt,
     future::Future,
     mem,
     pin::Pin,
@@ -19,7 +20,6 @@ use crate::BoxError;
 
 pin_project! {
     /// Future of a response whose body has been read.
-    #[derive(Debug)]
     pub(crate) struct Reading<B> {
         head: Response<()>,
         #[pin]
@@ -42,6 +42,17 @@ impl<B: Body> Reading<B> {
         let limit = if success { limit } else { limit.min(ERROR_PAGE) };
         let patience = (!success).then(|| sleep(ERROR_PAGE_PATIENCE));
         Ok(Self { head, body, collected: Collected::default(), limit, patience })
+    }
+}
+
+impl<B> fmt::Debug for Reading<B> {
+    /// Leaves out headers and body, where secrets are.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reading")
+            .field("status", &self.head.status())
+            .field("read", &self.collected.len())
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
     }
 }
 
@@ -107,7 +118,7 @@ pub struct BodyTooLarge {
 }
 
 /// The chunks so far. A single one stays as it came; only a second one makes us copy.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Collected {
     first: Bytes,
     joined: BytesMut,
