@@ -70,6 +70,9 @@ mod endpoint;
 mod engine;
 mod error;
 mod event;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handshake;
 mod http;
 mod link;

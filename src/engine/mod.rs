@@ -362,3 +362,5 @@ impl fmt::Debug for Engine {
 
 #[cfg(test)]
 mod tests;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod world;

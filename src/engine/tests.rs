@@ -3,21 +3,10 @@ use std::time::Duration;
 use Transport::{Polling, WebSocket};
 use proptest::prelude::*;
 
-use super::*;
-use crate::{Close, Data, Protocol, Text, codec::DecodeError};
-
-/// An engine, a clock, and short words for what is done to it.
-struct Session {
-    engine: Engine,
-    now: Instant,
-}
+use super::{world::*, *};
+use crate::{Close, Protocol, codec::DecodeError};
 
 impl Session {
-    fn opening(settings: Settings) -> Self {
-        let now = Instant::now();
-        Self { engine: Engine::new(settings, now), now }
-    }
-
     fn open_with(settings: Settings, handshake: Handshake) -> Self {
         let via = settings.transports[0];
         let mut session = Self::opening(settings);
@@ -47,23 +36,8 @@ impl Session {
         session
     }
 
-    fn receive(&mut self, packet: Packet, via: Transport) {
-        self.engine.handle_packet(packet, via, self.now);
-    }
-
     fn send(&mut self, packet: impl Into<Packet>) {
         self.engine.send(packet.into()).unwrap();
-    }
-
-    /// All that goes out now.
-    fn transmit(&mut self) -> Vec<(Packet, Transport)> {
-        let mut sent = Vec::new();
-        for via in [OTHER, WebSocket, Polling] {
-            while let Some(packet) = self.engine.poll_transmit(via, self.now) {
-                sent.push((packet, via));
-            }
-        }
-        sent
     }
 
     /// All that goes out now, and is out at once.
@@ -71,11 +45,6 @@ impl Session {
         let sent = self.transmit();
         self.engine.handle_flushed();
         sent
-    }
-
-    fn wait(&mut self, time: Duration) {
-        self.now += time;
-        self.engine.handle_timeout(self.now, true);
     }
 
     fn events(&mut self) -> Vec<String> {
@@ -92,41 +61,6 @@ impl Session {
     }
 }
 
-fn handshake(protocol: Protocol, upgrades: &[&str]) -> Handshake {
-    Handshake {
-        sid: "sid".into(),
-        upgrades: upgrades.iter().map(|name| name.to_string()).collect(),
-        ping_interval: INTERVAL,
-        ping_timeout: TIMEOUT,
-        max_payload: Some(100),
-        protocol,
-    }
-}
-
-fn pong(data: &str) -> Packet {
-    Packet::Pong(data.into())
-}
-
-fn ping() -> Packet {
-    Packet::Ping(Text::default())
-}
-
-fn name(event: &Event) -> String {
-    match event {
-        Event::Message(Data::Text(text)) => format!("message {text}"),
-        Event::Message(Data::Binary(bytes)) => format!("binary {bytes:?}"),
-        Event::Close(close) => format!("close {}", close.reason),
-        event => format!("{event:?}").split(['(', ' ']).next().unwrap_or_default().to_lowercase(),
-    }
-}
-
-fn broken(via: Transport) -> Error {
-    Error::transport_failed(via, Stage::Reading, "broken")
-}
-
-const OTHER: Transport = Transport::Custom("other");
-const INTERVAL: Duration = Duration::from_secs(25);
-const TIMEOUT: Duration = Duration::from_secs(20);
 const SECOND: Duration = Duration::from_secs(1);
 const MILLI: Duration = Duration::from_millis(1);
 
@@ -950,191 +884,44 @@ mod stats {
     }
 }
 
-/// What can happen to a session, in any order.
-#[derive(Clone, Copy, Debug)]
-enum Step {
-    Send,
-    Transmit,
-    Flushed,
-    Message(Transport),
-    Answer,
-    Noop(Transport),
-    Ping,
-    Silence,
-    Fail(Transport),
-    End(Transport),
-    Wait(u64),
-    Close,
-    Closed,
-    Read,
-}
-
 fn step() -> impl Strategy<Value = Step> {
-    let via = || prop_oneof![3 => Just(Polling), 2 => Just(WebSocket), 1 => Just(OTHER)];
+    let via = || prop_oneof![3 => Just(Via::Polling), 2 => Just(Via::WebSocket), 1 => Just(Via::Other)];
+    let stray =
+        prop_oneof![Just(Stray::Open), Just(Stray::Close), Just(Stray::Ping), Just(Stray::Pong), Just(Stray::Upgrade),];
     prop_oneof![
         12 => Just(Step::Send),
+        4 => Just(Step::SendBinary),
         12 => Just(Step::Transmit),
         8 => Just(Step::Flushed),
+        2 => Just(Step::Progress),
+        2 => Just(Step::NoRoom),
         8 => via().prop_map(Step::Message),
+        4 => via().prop_map(Step::Binary),
         8 => Just(Step::Answer),
         2 => via().prop_map(Step::Noop),
         2 => Just(Step::Ping),
+        1 => (via(), stray).prop_map(|(via, stray)| Step::Stray(via, stray)),
         8 => Just(Step::Silence),
         1 => via().prop_map(Step::Fail),
         1 => via().prop_map(Step::End),
-        3 => (0..30_000_u64).prop_map(Step::Wait),
+        3 => (0..30_000_u16).prop_map(Step::Wait),
+        1 => (0..30_000_u16).prop_map(Step::Lag),
         1 => Just(Step::Close),
         2 => Just(Step::Closed),
         4 => Just(Step::Read),
     ]
 }
 
-/// Plays the two transports, and keeps account of everything.
-struct World {
-    session: Session,
-    sent: Vec<Packet>,    // what the user sent and the engine took
-    carried: Vec<Packet>, // what a transport was done with
-    on_the_way: Vec<Packet>,
-    received: Vec<String>, // what the server sent by the transport that counts
-    events: Vec<Event>,
-    closed_at: Option<Instant>,
-}
-
-impl World {
-    fn new(protocol: Protocol) -> Self {
-        let transports = vec![Polling, WebSocket, OTHER];
-        let mut session = Session::opening(Settings { transports, ..Settings::default() });
-        session.receive(Packet::Open(handshake(protocol, &["websocket", "other"])), Polling);
-        Self {
-            session,
-            sent: Vec::new(),
-            carried: Vec::new(),
-            on_the_way: Vec::new(),
-            received: Vec::new(),
-            events: Vec::new(),
-            closed_at: None,
-        }
-    }
-
-    fn take(&mut self, step: Step) {
-        let session = &mut self.session;
-        match step {
-            Step::Send => {
-                let packet = Packet::from(self.sent.len().to_string());
-                if session.engine.send(packet.clone()).is_ok() {
-                    self.sent.push(packet);
-                }
-            }
-            Step::Transmit => {
-                let silent = session.engine.wants_silence();
-                let (current, trial) = (session.engine.transport(), session.engine.trial());
-                for (packet, via) in session.transmit() {
-                    assert!(!silent, "{packet:?} was written while polling fell silent");
-                    match packet {
-                        Packet::Ping(data) if data == "probe" => assert_eq!((Some(via), current), (trial, Polling)),
-                        Packet::Message(_) => {
-                            assert_eq!(via, current);
-                            self.on_the_way.push(packet);
-                        }
-                        _ => assert_eq!(via, current),
-                    }
-                }
-            }
-            Step::Flushed => self.flush(),
-            Step::Message(via) => {
-                let text = self.received.len().to_string();
-                let counts = via == session.engine.transport() && session.engine.state() == State::Open;
-                session.receive(text.as_str().into(), via);
-                if counts {
-                    self.received.push(format!("message {text}"));
-                }
-            }
-            Step::Answer => session.receive(pong("probe"), session.engine.trial().unwrap_or(WebSocket)),
-            Step::Noop(via) => session.receive(Packet::Noop, via),
-            Step::Ping => session.receive(ping(), session.engine.transport()),
-            Step::Silence => {
-                if session.engine.wants_silence() {
-                    self.flush(); // polling is silent only when its POST is done
-                    self.session.engine.handle_silence();
-                }
-            }
-            Step::Fail(via) => session.engine.handle_error(broken(via), via, session.now),
-            Step::End(via) => session.engine.handle_end(via, None, session.now),
-            Step::Wait(millis) => session.wait(Duration::from_millis(millis)),
-            Step::Close => {
-                session.engine.close(session.now);
-                self.closed_at.get_or_insert(session.now);
-            }
-            Step::Closed => {
-                if session.engine.wants_close() {
-                    session.engine.handle_closed();
-                }
-            }
-            Step::Read => self.events.extend(std::iter::from_fn(|| session.engine.poll_event())),
-        }
-        self.check();
-    }
-
-    fn flush(&mut self) {
-        if self.session.engine.state() != State::Closed {
-            self.carried.append(&mut self.on_the_way);
-            self.session.engine.handle_flushed();
-        }
-    }
-
-    /// What holds at any time.
-    fn check(&self) {
-        let engine = &self.session.engine;
-        if engine.state() == State::Closed {
-            assert!(engine.has_told_close());
-            assert_eq!(engine.poll_timeout(), None);
-            assert!([OTHER, WebSocket, Polling].iter().all(|&via| engine.next_transmit(via).is_none()));
-        } else {
-            assert!(engine.poll_timeout().is_some(), "without a deadline a state can last for ever");
-        }
-    }
-
-    /// Lets time pass until it is over, which it has to be after so many deadlines, and settles the account.
-    fn settle(mut self) {
-        self.take(Step::Close);
-        for _ in 0..8 {
-            let Some(deadline) = self.session.engine.poll_timeout() else { break };
-            self.session.now = self.session.now.max(deadline);
-            self.take(Step::Wait(0));
-        }
-        assert_eq!(self.session.engine.state(), State::Closed, "closing ends");
-        self.take(Step::Read);
-        assert!(self.session.engine.is_ended());
-        let Some(Event::Close(close)) = self.events.pop() else { panic!("the last event is the close") };
-
-        assert_eq!(close.in_doubt, self.on_the_way, "in doubt is what was under way");
-        let account = [self.carried, close.in_doubt, close.unsent].concat();
-        assert_eq!(account, self.sent, "nothing is lost, doubled or reordered");
-
-        let told: Vec<String> = self.events.iter().map(name).collect();
-        let messages: Vec<&String> = told.iter().filter(|event| event.starts_with("message")).collect();
-        let expected: Vec<&String> = self.received.iter().take(messages.len()).collect();
-        assert_eq!(messages, expected, "what came is told in order");
-        if close.reason != CloseReason::ForcedClose {
-            assert_eq!(messages.len(), self.received.len(), "only who closes stops listening");
-        }
-        let upgrades = |kind: &str| told.iter().filter(|event| *event == kind).count();
-        assert_eq!(upgrades("upgrading"), upgrades("upgrade") + upgrades("upgradeerror"), "every trial has an outcome");
-        assert!(!told.iter().any(|event| event.starts_with("close")), "there is one close event");
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
     #[test]
     fn whatever_the_order_nothing_is_lost_doubled_or_stuck(
-        protocol in prop_oneof![Just(Protocol::V3), Just(Protocol::V4)],
+        protocol in prop_oneof![3 => Just(Spoken::V3), 3 => Just(Spoken::V4), 1 => Just(Spoken::Unknown)],
+        [try_all_transports, all_events, little_room] in any::<[bool; 3]>(),
+        opening in prop::collection::vec(step(), 0..2),
         steps in prop::collection::vec(step(), 0..60),
     ) {
-        let mut world = World::new(protocol);
-        for step in steps {
-            world.take(step);
-        }
-        world.settle();
+        let steps = [opening, vec![Step::Open], steps].concat();
+        Life { protocol, try_all_transports, all_events, little_room, steps }.play();
     }
 }
