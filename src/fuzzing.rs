@@ -24,3 +24,37 @@ impl Session {
         self.0.play();
     }
 }
+
+/// What a server sends over a WebSocket.
+#[cfg(feature = "deflate")]
+pub mod websocket {
+    use crate::websocket::fuzzing;
+
+    /// Checks that frames are found wherever what a server sends is cut.
+    pub fn check_frames(stream: &[u8]) {
+        let whole = fuzzing::frames(stream, usize::MAX, u64::MAX);
+        for (piece, large) in [(1, u64::MAX), (3, 126), (7, 1_000), (usize::MAX, 126), (4096, 1)] {
+            assert_eq!(fuzzing::frames(stream, piece, large), whole, "in pieces of {piece}, {large}");
+        }
+    }
+
+    /// Checks that messages are the same wherever what a server sends is cut, and none is larger than it may be.
+    /// `extensions` is what the server has agreed to.
+    pub fn check_messages(extensions: &[u8], stream: &[u8]) {
+        let whole = fuzzing::messages(stream, usize::MAX, extensions, LIMIT);
+        for piece in [1, 3, 4096] {
+            assert_eq!(fuzzing::messages(stream, piece, extensions, LIMIT), whole, "in pieces of {piece}");
+        }
+    }
+
+    /// Checks that no message grows beyond what it may have, and that what is compressed can be inflated.
+    pub fn check_deflate<'a>(messages: impl Iterator<Item = &'a [u8]> + Clone) {
+        for takes_over in [false, true] {
+            fuzzing::inflate(messages.clone(), takes_over, LIMIT);
+        }
+        fuzzing::deflate(messages);
+    }
+
+    /// How many bytes a message may have.
+    const LIMIT: usize = 20_000;
+}

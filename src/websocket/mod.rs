@@ -6,6 +6,8 @@ mod deflate;
 #[path = "without_deflate.rs"]
 mod deflate;
 mod fragments;
+#[cfg(all(fuzzing, feature = "deflate"))]
+pub(crate) mod fuzzing;
 mod link;
 mod messages;
 mod opening;

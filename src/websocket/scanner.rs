@@ -50,7 +50,7 @@ impl Scanner {
                     if bytes_left > 1 {
                         At::LongLength { bytes_left: bytes_left - 1, so_far, mask }
                     } else if so_far < self.large {
-                        At::payload(so_far + mask)
+                        At::payload(so_far.saturating_add(mask))
                     } else {
                         self.at = At::payload(so_far.saturating_add(mask));
                         return scanned + 1;
@@ -114,6 +114,7 @@ mod tests {
     fn a_frame_may_be_longer_than_there_are_bytes() {
         assert_eq!(begins(&[[0x81, 127].as_slice(), &[0xFF; 1000]].concat(), 10), [0x81]);
         assert_eq!(begins(&[[0x81, 255].as_slice(), &[0xFF; 1000]].concat(), 10), [0x81]);
+        assert_eq!(begins(&[[0x81, 255].as_slice(), &[0xFF; 7], &[0xFE; 1000]].concat(), 10), [0x81]);
     }
 
     #[test]
