@@ -635,6 +635,29 @@ async fn heads_have_a_limit() {
     assert_eq!(play(told, serving).await.0, failed("polling failed while opening"));
 }
 
+#[tokio::test]
+async fn heads_may_have_a_hundred_headers_and_some_hundred_kilobytes() {
+    let client = client(|client| client);
+    let more = |count: usize, len: usize| format!("X-More: {}\r\n", "x".repeat(len)).repeat(count);
+    let cases = [
+        (more(98, 1), true), // besides the two that it has anyway
+        (more(99, 1), false),
+        (more(90, 4000), true),
+        (more(1, 1 << 20), false),
+    ];
+    for (more, opens) in cases {
+        let mut server = Scripted::start().await;
+        let told = story(client.open(server.url()));
+        let head_end = "Content-Type";
+        let reply = String::from_utf8(ok(format!("{OPEN}\x1e1"))).expect("it is text");
+        let reply = reply.replacen(head_end, &format!("{more}{head_end}"), 1);
+        let serving = async { server.handshake().await.answer(reply).await };
+        let told = play(told, serving).await.0;
+        let expected = ["open".to_owned(), "close: transport close".to_owned()];
+        assert_eq!(told, if opens { expected.to_vec() } else { failed("polling failed while opening") });
+    }
+}
+
 // Handshakes.
 
 #[tokio::test]

@@ -251,6 +251,30 @@ async fn frames_that_break_the_rules_end_the_session() {
 }
 
 #[tokio::test]
+async fn messages_may_be_as_large_as_the_limit_whole_or_in_fragments() {
+    let client = websocket_only(|client| client.max_message_size(100_000));
+    let (half, large) = ("x".repeat(50_000), format!("4{}", "x".repeat(99_999)));
+    let fragments = |begin: &str| [frame(0x01, begin), frame(0x00, &half), frame(0x80, &half)].concat();
+    for (bytes, is_taken) in [
+        (frame(TEXT, &large), true),
+        (frame(TEXT, format!("{large}x")), false),
+        ([frame(0x01, &large[..50_000]), frame(0x80, &half)].concat(), true),
+        (fragments("4"), false),
+    ] {
+        let mut server = Scripted::start().await;
+        let told = story(client.open(server.url()));
+        let serving = async {
+            let mut websocket = server.upgrade().await.accept().await;
+            websocket.text(OPEN).await;
+            websocket.write(&bytes).await;
+            websocket.cut().await;
+        };
+        let (told, ()) = play(told, serving).await;
+        assert_eq!(told.contains(&format!("message {}", &large[1..])), is_taken, "{} bytes", bytes.len());
+    }
+}
+
+#[tokio::test]
 async fn fragments_are_joined_and_pings_answered_though_the_user_only_reads() {
     let mut server = Scripted::start().await;
     let told = story(websocket_only(|client| client).open(server.url()));
