@@ -234,12 +234,23 @@ async fn while_all_goes_well() {
         }
         let head = upgrade.acceptance().replacen("\r\n", "\r\nSec-WebSocket-Protocol: token-s3cret\r\n", 1);
         let mut websocket = upgrade.accept_with(head).await;
-        websocket.expect("2probe").await;
-        websocket.text("3probe").await;
-        websocket.expect("5").await;
-        while websocket.read().await.is_some_and(|(_, payload)| payload != b"4spawned-s3cret") {}
-        websocket.text("4again-s3cret").await;
-        websocket.cut().await;
+        let moved = async {
+            websocket.expect("2probe").await;
+            websocket.text("3probe").await;
+            websocket.expect("5").await;
+            while websocket.read().await.is_some_and(|(_, payload)| payload != b"4spawned-s3cret") {}
+            websocket.text("4again-s3cret").await;
+            websocket.cut().await;
+        };
+        let polls = async {
+            loop {
+                server.poll().await.answer(ok("6")).await; // one may hang by now
+            }
+        };
+        tokio::select! {
+            () = moved => {}
+            () = polls => {}
+        }
     };
     play(using, serving).await;
     assert_untold(&[]);
