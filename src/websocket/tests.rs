@@ -11,7 +11,11 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{link::WebSocket, messages::{Incoming, Messages}, opening::Opened};
+use super::{
+    link::WebSocket,
+    messages::{Incoming, Messages},
+    opening::Opened,
+};
 use crate::{
     CloseFrame, Error, Event, Handshake, Packet, Protocol, Transport,
     codec::Codec,

@@ -5,8 +5,8 @@
 
 pub(crate) mod balancer;
 pub(crate) mod books;
-pub(crate) mod faults;
 pub(crate) mod counting;
+pub(crate) mod faults;
 pub(crate) mod front;
 pub(crate) mod matrix;
 pub(crate) mod noting;
