@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use crate::{Error, Packet, Text};
 
-/// Why a session ended, with what was not sent.
+/// Why a session ended, with [what was not sent](crate::what_you_can_rely_on#what-close-gives-back).
 #[derive(Clone)]
 pub struct Close {
     pub(crate) reason: CloseReason,

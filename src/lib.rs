@@ -17,6 +17,8 @@
 //!
 //! What a session does is traced, and counted: [`observability`] has the list.
 //!
+//! What a session promises, and does not, is in [`what_you_can_rely_on`], each promise with the tests that hold it.
+//!
 //! Who knows engine.io-client finds each of its options, methods and events in [`coming_from_javascript`].
 //!
 //! ```no_run
@@ -119,6 +121,10 @@ pub mod coming_from_javascript {}
 #[cfg(doc)]
 #[doc = include_str!("docs/observability.md")]
 pub mod observability {}
+
+#[cfg(doc)]
+#[doc = include_str!("docs/what_you_can_rely_on.md")]
+pub mod what_you_can_rely_on {}
 
 #[cfg(test)]
 mod auto_traits;

@@ -28,9 +28,10 @@ use crate::{
 ///   timeout; nothing is delivered any more. [`Event::Close`] is the last event, tells why, and gives back what was
 ///   not sent; then the stream ends, for ever. While the session is being opened, that event comes at once; the
 ///   stream then ends once what the server has begun is ended, too.
-/// * **Dropping** it cuts the connection: no request, and no goodbye, goes out any more. The server notices that, as an
-///   error of the transport where a GET is cut, or its ping timeout. Who can't wait for `close` spawns the session and
-///   drops the [`Receiver`]: its task says goodbye.
+/// * **Dropping** it cuts the connection: no request, and no goodbye, goes out any more. Who can't wait for `close` spawns
+///   the session and drops the [`Receiver`]: its task says goodbye.
+///
+/// [What you can rely on](crate::what_you_can_rely_on) has the promises of all this, and their tests.
 ///
 /// # Cancel safety
 ///

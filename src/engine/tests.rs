@@ -174,6 +174,13 @@ mod opening {
         session.engine.handle_flushed();
         session.engine.handle_end(Polling, None, session.now);
         assert_eq!(session.close_event().unsent, ["x".repeat(100).into()]);
+
+        let mut session = Session::opening(Settings::default());
+        session.send("hi");
+        session.send("x".repeat(100));
+        session.receive(Packet::Open(handshake(Protocol::V4, &[])), Polling);
+        session.engine.handle_end(Polling, None, session.now);
+        assert_eq!(session.close_event().unsent, ["x".repeat(100).into(), "hi".into()]);
     }
 }
 
@@ -562,6 +569,20 @@ mod sending {
     }
 
     #[test]
+    fn has_room_for_1024_packets_or_a_mebibyte_by_default() {
+        for (size, fit) in [(1, 1024), (1 << 14, 64), (2 << 20, 1)] {
+            let settings = Settings { allow_oversized: true, ..Settings::default() };
+            let mut session = Session::open_with(settings, handshake(Protocol::V4, &[]));
+            let mut taken = 0;
+            while session.engine.has_room() {
+                session.send("x".repeat(size));
+                taken += 1;
+            }
+            assert_eq!(taken, fit, "{size} bytes each");
+        }
+    }
+
+    #[test]
     fn gives_back_what_is_in_doubt_and_what_was_never_sent() {
         let mut session = Session::polling(Protocol::V4);
         session.send("done");
@@ -783,6 +804,23 @@ mod events {
         session.events();
         session.engine.handle_received(10);
         assert!(session.engine.wants_read(), "nothing waits");
+    }
+
+    #[test]
+    fn that_nobody_reads_stop_the_reading_at_1024_or_16_mebibytes_by_default() {
+        let mut session = Session::polling(Protocol::V4);
+        for _ in 0..1024 {
+            assert!(session.engine.wants_read());
+            session.receive("hi".into(), Polling);
+        }
+        assert!(!session.engine.wants_read());
+
+        let mut session = Session::polling(Protocol::V4);
+        session.engine.handle_received((16 << 20) - 1);
+        session.receive("hi".into(), Polling);
+        assert!(session.engine.wants_read());
+        session.engine.handle_received(1);
+        assert!(!session.engine.wants_read());
     }
 
     #[test]

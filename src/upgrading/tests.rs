@@ -419,6 +419,7 @@ async fn a_reader_that_was_not_polled_for_long_finds_the_heartbeat_in_time() {
     let mut session = Session::polling();
     session.polling.bring([Packet::Ping(Text::default())]);
     advance(Duration::from_secs(60)).await;
+    assert_eq!(session.polling.arrived(), [], "nobody polls");
     session.run();
     assert_eq!(session.events, [""; 0]);
     assert_eq!(session.polling.arrived(), [Packet::Pong(Text::default())]);
