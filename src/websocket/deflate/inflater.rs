@@ -55,6 +55,7 @@ impl Inflater {
         if !self.takes_over {
             state.reset(false);
         }
+        message.shrink_to_fit(); // while it waits for a reader, it counts for what is in it
         Ok(message)
     }
 

@@ -2,7 +2,7 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use proptest::prelude::*;
 use tokio_tungstenite::tungstenite::error::CapacityError;
 
-use super::*;
+use super::{deflater::TAIL, *};
 
 fn agreement(settings: PerMessageDeflate) -> Agreement {
     Agreement { settings, client_window_bits: 15, client_takes_over: true, server_takes_over: true }
@@ -133,6 +133,17 @@ fn memory_grows_with_what_comes_out() {
     let small = inflater(16 << 20).inflate(&deflated(&[7; 5000])).unwrap();
     assert!(small.capacity() <= 16 << 10, "{} bytes", small.capacity());
     assert!(inflater(1 << 20).inflate(&bomb).is_err());
+}
+
+#[test]
+fn a_message_keeps_no_more_memory_than_it_has_bytes() {
+    let empty_blocks = [0, 0, 0, 0xFF, 0xFF].repeat(10_000);
+    let hardly_anything = [deflated(b"Hello"), TAIL.to_vec(), empty_blocks, vec![0]].concat();
+    for (compressed, len) in [(hardly_anything, 5), (deflated(&noise(5000)), 5000), (deflated(&[7; 5000]), 5000)] {
+        let message = inflater(1 << 20).inflate(&compressed).unwrap();
+        assert_eq!(message.len(), len);
+        assert!(message.capacity() < len + len / 4 + 16, "{} bytes for {len}", message.capacity());
+    }
 }
 
 #[test]
