@@ -127,6 +127,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Packet> for WebSocket<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.ended {
+            return Poll::Pending; // what was not out by then is in doubt, and the stream sees to the answer
+        }
         ready!(self.poll_socket(cx))?.poll_flush(cx).map_err(|error| failed(Stage::Writing, error))
     }
 

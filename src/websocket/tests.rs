@@ -1,7 +1,7 @@
-use std::time::Duration;
+use std::{pin::Pin, task::Context, time::Duration};
 
 use futures::{SinkExt, StreamExt};
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
 use tokio_tungstenite::{
     WebSocketStream,
@@ -96,6 +96,26 @@ async fn a_close_frame_is_answered_and_kept() {
     assert_eq!(websocket.close_frame(), Some(CloseFrame { code: 1009, text: "too big".into() }));
     assert!(matches!(server.next().await, Some(Ok(Message::Close(_)))));
     assert!(server.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_message_that_the_server_s_goodbye_cut_short_was_not_flushed() {
+    let (ours, mut theirs) = tokio::io::duplex(10_000);
+    let socket = Messages::new(ours, 1000, None).await;
+    let opened = Opened { socket, codec: Codec::v4(), first: None, frame: None, ended: false };
+    let mut websocket = task::spawn(WebSocket::new(async { Ok(opened) }));
+    let flush = |cx: &mut Context<'_>, mut websocket: Pin<&mut WebSocket<_>>| websocket.poll_flush_unpin(cx);
+    assert_ready_ok!(websocket.enter(|cx, mut websocket| websocket.poll_ready_unpin(cx)));
+    websocket.enter(|_, mut websocket| websocket.start_send_unpin(vec![1; 100_000].into())).unwrap();
+    assert_pending!(websocket.enter(flush));
+    theirs.write_all(&[0x88, 0]).await.unwrap();
+    assert_pending!(websocket.poll_next(), "what has begun and the answer go out first");
+    let mut buf = vec![0; 1 << 20];
+    for _ in 0..4 {
+        let _ = task::spawn(theirs.read(&mut buf)).poll(); // in the end there is nothing left
+        assert_pending!(websocket.enter(flush));
+    }
+    assert!(assert_ready!(websocket.poll_next()).is_none());
 }
 
 #[tokio::test]
