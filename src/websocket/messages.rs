@@ -28,6 +28,7 @@ pub(super) struct Messages<T> {
     socket: WebSocketStream<Wire<T>>,
     unsent: Option<Fragments>, // of the message that is being sent
     large: Option<Bytes>,      // the last message, if it is large
+    pings: u8,                 // since all answers were out
 }
 
 /// What comes from a WebSocket, apart from what it answers by itself.
@@ -47,7 +48,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Messages<T> {
             .max_frame_size(Some(max_message_size));
         let wire = Wire::new(io, deflate);
         let socket = WebSocketStream::from_raw_socket(wire, Role::Client, Some(config)).await;
-        Self { socket, unsent: None, large: None }
+        Self { socket, unsent: None, large: None, pings: 0 }
     }
 
     pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
@@ -73,7 +74,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Messages<T> {
 
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
         ready!(self.poll_unsent(cx))?;
-        ready!(self.socket.poll_flush_unpin(cx))?;
+        ready!(self.poll_answers(cx))?;
         if let Some(deflate) = self.socket.get_mut().deflate() {
             deflate.rest_sending();
         }
@@ -109,6 +110,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Messages<T> {
         Poll::Ready(Ok(()))
     }
 
+    /// Sends what tungstenite has to send.
+    fn poll_answers(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
+        ready!(self.socket.poll_flush_unpin(cx))?;
+        self.pings = 0;
+        Poll::Ready(Ok(()))
+    }
+
     /// Keeps what was received until the next read, if it is large, so that tungstenite finds its memory in use and
     /// takes little for what comes next: it would keep the memory of a message that is gone by then.
     fn keep_if_large(&mut self, message: &Bytes) {
@@ -121,7 +129,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for Messages<T> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            let polled = self.socket.poll_next_unpin(cx);
+            let polled = match self.pings {
+                MAX_PINGS.. => match self.poll_answers(cx) {
+                    Poll::Ready(Ok(())) => continue,
+                    failed => failed.map(|failed| failed.err().map(Err)),
+                },
+                _ => self.socket.poll_next_unpin(cx),
+            };
             self.large = None;
             if let (Poll::Pending, Some(deflate)) = (&polled, self.socket.get_mut().deflate()) {
                 deflate.rest_receiving();
@@ -142,7 +156,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for Messages<T> {
                         None => Ok(bytes.into()),
                     }
                 }
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
+                Some(Ok(Message::Ping(_))) => {
+                    self.pings += 1;
+                    continue;
+                }
+                Some(Ok(Message::Pong(_) | Message::Frame(_))) => continue,
                 Some(Ok(Message::Close(frame))) => {
                     return Poll::Ready(Some(Ok(Incoming::Close(frame.map(CloseFrame::from)))));
                 }
@@ -162,6 +180,8 @@ impl From<tungstenite::protocol::CloseFrame> for CloseFrame {
 
 /// The read buffer of an idle session, which never shrinks. What comes in larger pieces is read ahead.
 const READ_BUFFER: usize = 4 << 10;
+/// How many pings are read while their answers can't be sent. Tungstenite keeps an answer to each, without a limit.
+const MAX_PINGS: u8 = 64;
 
 #[cfg(test)]
 mod tests;

@@ -118,6 +118,30 @@ async fn what_is_left_of_a_message_does_not_follow_the_server_s_goodbye() {
     assert!(read < 2 * fragments::SIZE, "{read} bytes");
 }
 
+#[tokio::test]
+async fn who_pings_and_reads_no_answers_is_read_no_further() {
+    let (ours, theirs) = tokio::io::duplex(1000);
+    let mut messages = task::spawn(Messages::new(ours, 1000, None).await);
+    let (mut answers, mut pings) = tokio::io::split(theirs);
+    let flood = [[0x89, 125].as_slice(), &[0; 125]].concat().repeat(10_000);
+    let mut flooding = task::spawn(pings.write_all(&flood));
+    let played = async {
+        loop {
+            assert_pending!(flooding.poll(), "an answer to each is kept until it is read");
+            assert_pending!(messages.poll_next());
+            if !flooding.is_woken() {
+                break;
+            }
+        }
+        let mut buf = [0; 1000];
+        while flooding.poll().is_pending() {
+            assert_pending!(messages.poll_next());
+            assert!(answers.read(&mut buf).await.unwrap() > 0);
+        }
+    };
+    tokio::task::unconstrained(played).await; // so that what is pending has nothing to do
+}
+
 #[cfg(feature = "deflate")]
 mod deflated {
     use flate2::{Compress, Compression, FlushCompress};
