@@ -37,7 +37,8 @@ impl Close {
         self.frame.as_ref()
     }
 
-    /// What was never handed to a transport, in order. It can be sent again without doubling anything.
+    /// What was never handed to a transport, in order; what was [refused](crate::Event::Error) as the session opened
+    /// comes first. It can be sent again without doubling anything.
     pub fn unsent(&self) -> &[Packet] {
         &self.unsent
     }
