@@ -1,7 +1,7 @@
 //! The cases 12.* and 13.* of the Autobahn test suite, as far as they can be played with `ws` within Engine.IO: payloads of
 //! five kinds and of many sizes, in whole messages and in fragments, in many terms.
 //!
-//! The suite sends 1,000 messages in each case, one after the other; so does `AUTOBAHN=1000`, in some minutes.
+//! The suite sends 1,000 messages in each case, one after the other; so does `AUTOBAHN=1000`, which may take an hour.
 
 mod peers;
 
