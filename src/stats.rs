@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 /// wire; and of what it took to carry them.
 ///
 /// The wire is the WebSocket's connection, above TLS: its frames, compressed if they are, heartbeats and all. With polling
-/// it is the bodies of requests and replies, without a [content encoding](crate::Client) or JSONP's wrapping. Transports of
-/// one's own count for nothing there.
+/// it is the bodies that carry packets, those of POSTs and of replies to GETs, without a [content encoding](crate::Client)
+/// or JSONP's wrapping. Transports of one's own count for nothing there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
