@@ -113,10 +113,12 @@ impl<L: Link + Unpin> Upgrading<L> {
         moved |= self.as_mut().drive_flush(now, cx);
         let this = self.project();
         if this.engine.wants_close() {
-            match this.current.as_mut().map(|slot| slot.link.poll_close_unpin(cx)) {
-                Some(Poll::Pending) => return moved,
-                Some(Poll::Ready(Err(error))) => this.engine.handle_error(error, this.engine.transport(), now),
-                Some(Poll::Ready(Ok(()))) | None => this.engine.handle_closed(),
+            let via = this.engine.transport();
+            match this.current.as_mut().map(|slot| (slot.link.poll_close_unpin(cx), slot.link.close_frame())) {
+                Some((Poll::Pending, _)) => return moved,
+                Some((Poll::Ready(Err(error)), _)) => this.engine.handle_error(error, via, now),
+                Some((Poll::Ready(Ok(())), frame)) => this.engine.handle_end(via, frame, now),
+                None => this.engine.handle_closed(),
             }
             moved = true;
         }

@@ -135,7 +135,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Packet> for WebSocket<T> {
 
     /// Sends a close frame and waits for the server's.
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        ready!(self.poll_socket(cx))?.poll_close(cx).map_err(|error| failed(Stage::Closing, error))
+        ready!(self.poll_socket(cx))?;
+        let this = &mut *self;
+        let socket = this.socket.as_mut().expect("it is open");
+        socket.poll_close(cx, &mut this.frame).map_err(|error| failed(Stage::Closing, error))
     }
 }
 

@@ -81,13 +81,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Messages<T> {
         Poll::Ready(Ok(()))
     }
 
-    /// Sends a close frame and waits for the server's.
-    pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
+    /// Sends a close frame and waits for the server's, which goes into `frame` if it is this that reads it.
+    pub(super) fn poll_close(
+        &mut self,
+        cx: &mut Context<'_>,
+        frame: &mut Option<CloseFrame>,
+    ) -> Poll<Result<(), tungstenite::Error>> {
         ready!(self.poll_unsent(cx))?;
         ready!(self.socket.poll_close_unpin(cx))?;
         while let Some(Ok(message)) = ready!(self.socket.poll_next_unpin(cx)) {
-            if let (Message::Binary(_), Some(deflate)) = (message, self.socket.get_mut().deflate()) {
-                deflate.discard();
+            match (message, self.socket.get_mut().deflate()) {
+                (Message::Binary(_), Some(deflate)) => deflate.discard(),
+                (Message::Close(goodbye), _) => *frame = goodbye.map(CloseFrame::from),
+                _ => {}
             }
         }
         Poll::Ready(Ok(()))

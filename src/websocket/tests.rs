@@ -139,6 +139,20 @@ async fn closing_waits_for_the_servers_part() {
 }
 
 #[tokio::test]
+async fn closing_keeps_what_the_server_says_to_it() {
+    let (mut websocket, mut server) = pair(Codec::v4()).await;
+    let frame = protocol::CloseFrame { code: CloseCode::Away, reason: "bye".into() };
+    server.send(Message::Close(Some(frame))).await.unwrap();
+    let serving = async {
+        while server.next().await.is_some() {}
+        drop(server);
+    };
+    let (closed, ()) = tokio::join!(websocket.close(), serving);
+    closed.unwrap();
+    assert_eq!(websocket.close_frame(), Some(CloseFrame { code: 1001, text: "bye".into() }));
+}
+
+#[tokio::test]
 async fn pings_are_answered_by_who_only_reads() {
     let (websocket, mut server) = pair(Codec::v4()).await;
     server.send(Message::Ping("hi".into())).await.unwrap();

@@ -282,7 +282,7 @@ mod deflated {
         let flood = [0xC2, 1, 0].repeat(1000).into_iter().chain([0x88, 0]);
         let io = tokio::io::join(Cursor::new(flood.collect::<Vec<u8>>()), tokio::io::sink());
         let mut messages = Messages::new(io, 1000, deflate()).await;
-        futures::future::poll_fn(|cx| messages.poll_close(cx)).await.unwrap();
+        futures::future::poll_fn(|cx| messages.poll_close(cx, &mut None)).await.unwrap();
         let left = format!("{:?}", messages.wire());
         assert!(left.contains("marks: Marks([])"), "{left}");
     }
