@@ -78,10 +78,6 @@ impl Link for Carrier {
         forward!(self.get_mut(), link => link.as_mut().take_polls())
     }
 
-    fn take_posts(self: Pin<&mut Self>) -> u32 {
-        forward!(self.get_mut(), link => link.as_mut().take_posts())
-    }
-
     fn set_protocol(self: Pin<&mut Self>, protocol: Protocol) {
         forward!(self.get_mut(), link => link.as_mut().set_protocol(protocol));
     }

@@ -43,11 +43,6 @@ pub(crate) trait Link: Stream<Item = Result<Packet, Error>> + Sink<Packet, Error
         (0, 0)
     }
 
-    /// How many POSTs were sent since this was last asked.
-    fn take_posts(self: Pin<&mut Self>) -> u32 {
-        0
-    }
-
     /// The protocol came out after the session was open.
     fn set_protocol(self: Pin<&mut Self>, _protocol: Protocol) {}
 
@@ -56,7 +51,7 @@ pub(crate) trait Link: Stream<Item = Result<Packet, Error>> + Sink<Packet, Error
         0
     }
 
-    /// How many bytes it has carried on the wire, as far as it can tell.
+    /// What it has carried on the wire, as far as it can tell.
     fn traffic(&self) -> Traffic {
         Traffic::default()
     }
@@ -70,16 +65,18 @@ pub(crate) trait Link: Stream<Item = Result<Packet, Error>> + Sink<Packet, Error
     }
 }
 
-/// Bytes of frames or bodies, each way.
+/// Bytes of frames or bodies, each way, and how many POSTs that took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Traffic {
     pub(crate) sent: u64,
     pub(crate) received: u64,
+    pub(crate) posts: u64,
 }
 
 impl AddAssign for Traffic {
     fn add_assign(&mut self, other: Self) {
         self.sent += other.sent;
         self.received += other.received;
+        self.posts += other.posts;
     }
 }

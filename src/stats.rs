@@ -25,7 +25,7 @@ pub struct Stats {
     pub wire_bytes_received: u64,
     /// GETs sent to wait for packets. The handshake's is none of them.
     pub polls: u64,
-    /// POSTs sent.
+    /// POSTs sent, that of the close packet among them.
     pub posts: u64,
     /// Moves to another transport.
     pub upgrades: u64,

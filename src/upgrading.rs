@@ -83,7 +83,12 @@ impl<L: Link + Unpin> Upgrading<L> {
         for slot in [&self.current, &self.trial].into_iter().flatten() {
             traffic += slot.link.traffic();
         }
-        Stats { wire_bytes_sent: traffic.sent, wire_bytes_received: traffic.received, ..self.engine.stats() }
+        Stats {
+            wire_bytes_sent: traffic.sent,
+            wire_bytes_received: traffic.received,
+            posts: traffic.posts,
+            ..self.engine.stats()
+        }
     }
 
     /// Ready when the session is open, or has ended before it was.

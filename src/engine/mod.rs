@@ -244,11 +244,6 @@ impl Engine {
         (0..sent).for_each(|_| self.inbox.push(Event::Poll));
         self.stats.polls += u64::from(sent);
     }
-
-    /// Polling sent this many POSTs.
-    pub(crate) fn handle_posts(&mut self, sent: u32) {
-        self.stats.posts += u64::from(sent);
-    }
 }
 
 // What follows.

@@ -851,14 +851,13 @@ mod stats {
     use super::*;
 
     #[test]
-    fn count_messages_requests_and_the_move() {
+    fn count_messages_polls_and_the_move() {
         let mut session = Session::probing();
         session.engine.handle_polls(1, 0);
         session.receive("four".into(), Polling);
         session.receive(Packet::Noop, Polling);
         session.send("six");
         session.write();
-        session.engine.handle_posts(1);
         session.receive(pong("probe"), WebSocket);
         session.engine.handle_polls(0, 1);
         session.engine.handle_silence();
@@ -872,7 +871,6 @@ mod stats {
             packets_received: 1,
             bytes_received: 4,
             polls: 1,
-            posts: 1,
             upgrades: 1,
             round_trip: Some(Duration::ZERO),
             ..Stats::default()

@@ -36,7 +36,6 @@ pin_project! {
         close_sent: bool,
         polls: (u32, u32),
         traffic: Traffic,
-        posts: u32,
     }
 }
 
@@ -76,7 +75,6 @@ impl<S: HttpClient> LongPolling<S> {
             close_sent: false,
             polls: (0, 0),
             traffic: Traffic::default(),
-            posts: 0,
         }
     }
 
@@ -172,7 +170,7 @@ impl<S: HttpClient> Sink<Packet> for LongPolling<S> {
             }
             this.traffic.sent += mem::take(this.batch_size).bytes(this.polling.codec()) as u64;
             let call = Call::Post(mem::take(this.batch));
-            *this.posts += 1;
+            this.traffic.posts += 1;
             this.post.set(Some(this.polling.clone().oneshot(call)));
         }
     }
@@ -210,10 +208,6 @@ impl<S: HttpClient> Link for LongPolling<S> {
 
     fn traffic(&self) -> Traffic {
         self.traffic
-    }
-
-    fn take_posts(self: Pin<&mut Self>) -> u32 {
-        mem::take(self.project().posts)
     }
 
     fn received(&self) -> u64 {

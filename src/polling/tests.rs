@@ -197,7 +197,7 @@ async fn there_is_one_get_and_one_post_at_a_time() {
 
     post.send_response(Response::new("ok".into()));
     assert_ready_ok!(session.poll_flush());
-    assert_eq!((session.link.as_mut().take_polls(), session.link.as_mut().take_posts()), ((1, 0), 1));
+    assert_eq!((session.link.as_mut().take_polls(), session.link.traffic().posts), ((1, 0), 1));
     let received = session.link.received();
     get.send_response(Response::new("4b\x1e4c".into()));
     assert_eq!(session.packet(), "b".into());
@@ -256,6 +256,7 @@ async fn closing_posts_first_and_then_waits_for_the_get_to_end() {
     assert_pending!(session.poll_close(), "dropping the GET now would be a failure to the server");
     get.send_response(Response::new("6".into()));
     assert_ready_ok!(session.poll_close());
+    assert_eq!(session.link.traffic().posts, 2, "the close packet's is one");
 }
 
 #[tokio::test]

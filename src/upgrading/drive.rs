@@ -132,7 +132,6 @@ impl<L: Link + Unpin> Upgrading<L> {
         for slot in [this.current, this.trial].into_iter().flatten() {
             moved |= slot.waiting && await_room(this.engine, slot, now, cx);
             moved |= slot.unflushed && flush(this.engine, slot, now, cx);
-            this.engine.handle_posts(Pin::new(&mut slot.link).take_posts());
         }
         moved
     }

@@ -31,6 +31,7 @@ struct Script {
     posts: bool,   // whether they do from each one on, as polling's do until the POST is answered
     arrived: Vec<Packet>,
     written: u64, // bytes
+    traffic: Traffic,
     received: u64,
     closing: bool,
     close_answered: bool,
@@ -144,6 +145,10 @@ impl Link for Scripted {
 
     fn written(&self) -> u64 {
         self.script().written
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.script().traffic
     }
 
     fn received(&self) -> u64 {
@@ -463,6 +468,26 @@ async fn closing_drains_and_waits_for_the_server() {
     assert_eq!(session.events, ["close forced close"]);
     assert!(assert_ready!(session.socket.poll_next()).is_none());
     assert!(matches!(session.poll_flush(), Poll::Ready(Err(Error::Closed))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_counted_is_what_all_transports_have_carried() {
+    let mut session = Session::probing(Settings::default());
+    let counted = |session: &Session| {
+        let stats = session.socket.stats();
+        (stats.wire_bytes_sent, stats.wire_bytes_received, stats.posts)
+    };
+    session.polling.change(|script| script.traffic = Traffic { sent: 1, received: 2, posts: 3 });
+    session.websocket.change(|script| script.traffic = Traffic { sent: 10, received: 20, posts: 0 });
+    assert_eq!(counted(&session), (11, 22, 3));
+    session.websocket.bring([answer()]);
+    session.run();
+    assert_eq!(session.events, ["upgrade"]);
+    session.websocket.change(|script| script.traffic.sent = 40);
+    assert_eq!(counted(&session), (41, 22, 3), "polling is gone, and counts");
+    session.websocket.change(|script| script.close_answered = true);
+    assert_ready_ok!(session.poll_close());
+    assert_eq!(counted(&session), (41, 22, 3), "so does the WebSocket now");
 }
 
 #[tokio::test(start_paused = true)]

@@ -157,7 +157,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link for WebSocket<T> {
     fn traffic(&self) -> Traffic {
         self.socket.as_ref().map_or_else(Traffic::default, |socket| {
             let wire = socket.wire();
-            Traffic { sent: wire.written(), received: wire.read() }
+            Traffic { sent: wire.written(), received: wire.read(), posts: 0 }
         })
     }
 
