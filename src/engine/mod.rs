@@ -184,7 +184,7 @@ impl Engine {
         self.fail(reason, error);
     }
 
-    /// The server ended a transport in an orderly way.
+    /// A transport has ended in an orderly way: the server ended it, or it has closed as we wished.
     pub(crate) fn handle_end(&mut self, via: Transport, frame: Option<CloseFrame>, now: Instant) {
         if via != self.current {
             return self.fail_trial(Error::Ended { transport: via, stage: Stage::Upgrading }, via, now);
@@ -231,11 +231,6 @@ impl Engine {
             debug!(transport = %self.current, "upgraded");
             self.inbox.push(Event::Upgrade(self.current));
         }
-    }
-
-    /// The transport has closed as we wished.
-    pub(crate) fn handle_closed(&mut self) {
-        self.finish(CloseReason::ForcedClose, None, None);
     }
 
     /// Polling sent or ended this many GETs.

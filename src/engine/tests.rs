@@ -126,7 +126,7 @@ mod opening {
         session.receive(Packet::Open(handshake(Protocol::V4, &["websocket"])), Polling);
         assert_eq!(session.transmit(), []);
         assert!(session.engine.wants_close(), "the session that opened all the same is closed");
-        session.engine.handle_closed();
+        session.closed();
         assert_eq!(session.engine.state(), State::Closed);
     }
 
@@ -628,7 +628,7 @@ mod closing {
         session.engine.handle_flushed();
         assert!(session.engine.wants_close());
         assert!(!session.engine.wants_poll(), "the server ends the GET that hangs, and would refuse another");
-        session.engine.handle_closed();
+        session.closed();
         let close = session.close_event();
         assert_eq!(close.reason, CloseReason::ForcedClose);
         assert!(close.error.is_none());
@@ -654,7 +654,7 @@ mod closing {
         session.engine.close(session.now);
         assert!(matches!(session.engine.send("hi".into()), Err(Error::Closed)));
         session.receive("after".into(), Polling);
-        session.engine.handle_closed();
+        session.closed();
         assert_eq!(session.events(), ["close forced close"]);
     }
 
@@ -687,7 +687,7 @@ mod closing {
         let mut session = Session::probing();
         session.engine.close(session.now);
         assert!(session.engine.wants_close());
-        session.engine.handle_closed();
+        session.closed();
         assert_eq!(session.events(), ["upgradeerror", "close forced close"]);
     }
 
@@ -701,7 +701,7 @@ mod closing {
         assert_eq!(session.transmit(), [(Packet::Upgrade, WebSocket), ("hi".into(), WebSocket)]);
         session.engine.handle_flushed();
         assert!(session.engine.wants_close());
-        session.engine.handle_closed();
+        session.closed();
         assert_eq!(session.events(), ["upgrade", "close forced close"]);
     }
 
@@ -830,7 +830,7 @@ mod events {
         session.engine.close(session.now);
         session.receive(ping(), Polling);
         session.receive("hi".into(), Polling);
-        session.engine.handle_closed();
+        session.closed();
         assert_eq!(session.events(), ["close forced close"]);
     }
 

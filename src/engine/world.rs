@@ -34,6 +34,11 @@ impl Session {
         sent
     }
 
+    /// The transport has closed as the engine wished.
+    pub(super) fn closed(&mut self) {
+        self.engine.handle_end(self.engine.transport(), None, self.now);
+    }
+
     pub(super) fn wait(&mut self, time: Duration) {
         self.now += time;
         self.engine.handle_timeout(self.now, true);
@@ -256,7 +261,7 @@ impl World {
             Step::Close => session.engine.close(session.now),
             Step::Closed => {
                 if session.engine.wants_close() {
-                    session.engine.handle_closed();
+                    session.closed();
                 }
             }
             Step::Read => self.events.extend(std::iter::from_fn(|| session.engine.poll_event())),

@@ -112,13 +112,11 @@ impl<L: Link + Unpin> Upgrading<L> {
         }
         moved |= self.as_mut().drive_flush(now, cx);
         let this = self.project();
-        if this.engine.wants_close() {
-            let via = this.engine.transport();
-            match this.current.as_mut().map(|slot| (slot.link.poll_close_unpin(cx), slot.link.close_frame())) {
-                Some((Poll::Pending, _)) => return moved,
-                Some((Poll::Ready(Err(error)), _)) => this.engine.handle_error(error, via, now),
-                Some((Poll::Ready(Ok(())), frame)) => this.engine.handle_end(via, frame, now),
-                None => this.engine.handle_closed(),
+        if let Some(slot) = this.current.as_mut().filter(|_| this.engine.wants_close()) {
+            match slot.link.poll_close_unpin(cx) {
+                Poll::Pending => return moved,
+                Poll::Ready(Ok(())) => this.engine.handle_end(slot.via, slot.link.close_frame(), now),
+                Poll::Ready(Err(error)) => this.engine.handle_error(error, slot.via, now),
             }
             moved = true;
         }
@@ -173,7 +171,7 @@ impl<L: Link + Unpin> Upgrading<L> {
                 true
             }
             State::Closing if !begun => {
-                this.engine.handle_closed(); // there is nothing to be closed
+                this.engine.handle_end(via, None, now); // there is nothing to be closed
                 true
             }
             _ => false,
