@@ -11,12 +11,7 @@ use futures::{FutureExt, StreamExt};
 use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_EXTENSIONS};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{
-    PerMessageDeflate,
-    deflate::Deflate,
-    messages::{Incoming, Messages},
-    scanner::Scanner,
-};
+use super::{PerMessageDeflate, deflate::Deflate, messages::Messages, scanner::Scanner};
 use crate::Data;
 
 /// Where frames begin in what a server sends, when it comes in pieces of that many bytes. Payloads of `large` bytes end a
@@ -43,17 +38,17 @@ pub(crate) fn messages(stream: &[u8], piece: usize, extensions: &[u8], limit: us
     let mut messages = std::pin::pin!(messages);
     while let Some(next) = messages.next().now_or_never().expect("all is there") {
         match next {
-            Ok(Incoming::Message(data)) => {
+            Ok(data) => {
                 assert!(data.len() <= limit, "{} bytes", data.len());
                 told.push(format!("{data:?}"));
             }
-            Ok(Incoming::Close(frame)) => told.push(format!("{frame:?}")),
             Err(_) => {
                 told.push("error".to_owned());
                 break;
             }
         }
     }
+    told.extend(messages.close_frame().map(|frame| format!("{frame:?}")));
     Some(told)
 }
 

@@ -8,7 +8,7 @@ use futures::{Sink, Stream, StreamExt, future::BoxFuture};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    messages::{Incoming, Messages},
+    messages::Messages,
     opening::{Opened, failed, is_end},
 };
 use crate::{
@@ -24,7 +24,6 @@ pub(crate) struct WebSocket<T> {
     codec: Codec,
     first: Option<Packet>,
     protocol: Protocol,
-    frame: Option<CloseFrame>,
     ended: bool,
     received: u64,
 }
@@ -38,7 +37,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
             codec: Codec::v4(),
             first: None,
             protocol: Protocol::Auto,
-            frame: None,
             ended: false,
             received: 0,
         }
@@ -48,8 +46,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
         if let Some(opening) = &mut self.opening {
             let opened = ready!(opening.as_mut().poll(cx));
             self.opening = None;
-            let Opened { socket, codec, first, frame, ended } = opened?;
-            (self.codec, self.first, self.frame, self.ended) = (codec, first, frame, ended);
+            let Opened { socket, codec, first, ended } = opened?;
+            (self.codec, self.first, self.ended) = (codec, first, ended);
             self.socket = Some(socket);
         }
         let ended = Error::Ended { transport: Transport::WebSocket, stage: Stage::Opening };
@@ -85,14 +83,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<T> {
             }
             let socket = ready!(self.poll_socket(cx))?;
             let packet = match ready!(socket.poll_next_unpin(cx)) {
-                Some(Ok(Incoming::Message(message))) => {
+                Some(Ok(message)) => {
                     self.received += message.len() as u64;
                     self.decode(message)
-                }
-                Some(Ok(Incoming::Close(frame))) => {
-                    self.frame = frame;
-                    self.ended = true;
-                    continue;
                 }
                 None => {
                     self.ended = true;
@@ -135,10 +128,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Packet> for WebSocket<T> {
 
     /// Sends a close frame and waits for the server's.
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        ready!(self.poll_socket(cx))?;
-        let this = &mut *self;
-        let socket = this.socket.as_mut().expect("it is open");
-        socket.poll_close(cx, &mut this.frame).map_err(|error| failed(Stage::Closing, error))
+        ready!(self.poll_socket(cx))?.poll_close(cx).map_err(|error| failed(Stage::Closing, error))
     }
 }
 
@@ -166,7 +156,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link for WebSocket<T> {
     }
 
     fn close_frame(&self) -> Option<CloseFrame> {
-        self.frame.clone()
+        self.socket.as_ref()?.close_frame().cloned()
     }
 }
 

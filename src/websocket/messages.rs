@@ -29,13 +29,7 @@ pub(super) struct Messages<T> {
     unsent: Option<Fragments>, // of the message that is being sent
     large: Option<Bytes>,      // the last message, if it is large
     pings: u8,                 // since all answers were out
-}
-
-/// What comes from a WebSocket, apart from what it answers by itself.
-#[derive(Debug)]
-pub(super) enum Incoming {
-    Message(Data),
-    Close(Option<CloseFrame>),
+    frame: Option<CloseFrame>, // that the server ended it with, or answered our end with
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Messages<T> {
@@ -48,7 +42,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Messages<T> {
             .max_frame_size(Some(max_message_size));
         let wire = Wire::new(io, deflate);
         let socket = WebSocketStream::from_raw_socket(wire, Role::Client, Some(config)).await;
-        Self { socket, unsent: None, large: None, pings: 0 }
+        Self { socket, unsent: None, large: None, pings: 0, frame: None }
     }
 
     pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
@@ -81,22 +75,23 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Messages<T> {
         Poll::Ready(Ok(()))
     }
 
-    /// Sends a close frame and waits for the server's, which goes into `frame` if it is this that reads it.
-    pub(super) fn poll_close(
-        &mut self,
-        cx: &mut Context<'_>,
-        frame: &mut Option<CloseFrame>,
-    ) -> Poll<Result<(), tungstenite::Error>> {
+    /// Sends a close frame and waits for the server's.
+    pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
         ready!(self.poll_unsent(cx))?;
         ready!(self.socket.poll_close_unpin(cx))?;
         while let Some(Ok(message)) = ready!(self.socket.poll_next_unpin(cx)) {
             match (message, self.socket.get_mut().deflate()) {
                 (Message::Binary(_), Some(deflate)) => deflate.discard(),
-                (Message::Close(goodbye), _) => *frame = goodbye.map(CloseFrame::from),
+                (Message::Close(frame), _) => self.frame = frame.map(CloseFrame::from),
                 _ => {}
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// What the server said in its close frame.
+    pub(super) fn close_frame(&self) -> Option<&CloseFrame> {
+        self.frame.as_ref()
     }
 
     /// What it runs over, which counts.
@@ -131,7 +126,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Messages<T> {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream for Messages<T> {
-    type Item = Result<Incoming, tungstenite::Error>;
+    type Item = Result<Data, tungstenite::Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
@@ -168,12 +163,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for Messages<T> {
                 }
                 Some(Ok(Message::Pong(_) | Message::Frame(_))) => continue,
                 Some(Ok(Message::Close(frame))) => {
-                    return Poll::Ready(Some(Ok(Incoming::Close(frame.map(CloseFrame::from)))));
+                    self.frame = frame.map(CloseFrame::from);
+                    return Poll::Ready(None);
                 }
                 Some(Err(error)) => Err(error),
                 None => return Poll::Ready(None),
             };
-            return Poll::Ready(Some(message.map(Incoming::Message)));
+            return Poll::Ready(Some(message));
         }
     }
 }

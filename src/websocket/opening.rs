@@ -6,13 +6,9 @@ use futures::StreamExt;
 use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 use tracing::debug;
 
-use super::{
-    Io,
-    messages::{Incoming, Messages},
-    upgrade::Upgrade,
-};
+use super::{Io, messages::Messages, upgrade::Upgrade};
 use crate::{
-    BoxError, CloseFrame, Data, Error, Handshake, Packet, Protocol, Stage, Transport,
+    BoxError, Data, Error, Handshake, Packet, Protocol, Stage, Transport,
     codec::{Codec, DecodeError},
     http::HttpClient,
     polling::{Polling, ask_protocol},
@@ -23,7 +19,6 @@ pub(crate) struct Opened<T> {
     pub(super) socket: Messages<T>,
     pub(super) codec: Codec,
     pub(super) first: Option<Packet>,
-    pub(super) frame: Option<CloseFrame>,
     pub(super) ended: bool, // the server has closed it again
 }
 
@@ -31,7 +26,7 @@ pub(crate) struct Opened<T> {
 pub(crate) async fn open_trial<S: HttpClient>(upgrade: Upgrade<S>, handshake: Handshake) -> Result<Opened<Io>, Error> {
     let codec = Codec::of(handshake.protocol).base64(upgrade.base64);
     let socket = upgrade.connect(handshake.protocol, Some(&handshake.sid)).await?;
-    Ok(Opened { socket, codec, first: None, frame: None, ended: false })
+    Ok(Opened { socket, codec, first: None, ended: false })
 }
 
 /// Opens a session on a WebSocket alone.
@@ -60,16 +55,15 @@ pub(crate) async fn open_session<S: HttpClient>(
         }
     };
     let codec = Codec::of(wanted).base64(base64);
-    let mut opened = Opened { socket, codec, first: None, frame: None, ended: false };
+    let mut opened = Opened { socket, codec, first: None, ended: false };
     match first {
-        Some(Ok(Incoming::Message(text @ Data::Text(_)))) => {
+        Some(Ok(text @ Data::Text(_))) => {
             let packet = opened.codec.decode_frame(text);
             opened.first = Some(packet.map_err(|error| Error::decode(Transport::WebSocket, error))?);
         }
-        Some(Ok(Incoming::Message(Data::Binary(bytes)))) => opened.first = Some(bytes.into()),
-        Some(Ok(Incoming::Close(frame))) => (opened.frame, opened.ended) = (frame, true),
+        Some(Ok(Data::Binary(bytes))) => opened.first = Some(bytes.into()),
         Some(Err(error)) if !is_end(&error) => return Err(failed(Stage::Opening, error)),
-        _ => {} // the end, which whoever reads on finds, too
+        Some(Err(_)) | None => opened.ended = true,
     }
     if let Some(Packet::Open(handshake)) = &mut opened.first {
         handshake.protocol = match wanted {
@@ -103,7 +97,7 @@ async fn ask<S: HttpClient>(polling: Polling<S>, patience: Duration) -> Option<R
     tokio::time::timeout(patience / 2, ask_protocol(polling)).await.ok()
 }
 
-fn is_garbage(first: &Option<Result<Incoming, tungstenite::Error>>) -> bool {
+fn is_garbage(first: &Option<Result<Data, tungstenite::Error>>) -> bool {
     matches!(first, Some(Err(error @ tungstenite::Error::Protocol(_))) if !is_end(error))
 }
 
