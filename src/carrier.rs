@@ -82,10 +82,6 @@ impl Link for Carrier {
         forward!(self.get_mut(), link => link.as_mut().set_protocol(protocol));
     }
 
-    fn written(&self) -> u64 {
-        forward!(self, link => link.written())
-    }
-
     fn traffic(&self) -> Traffic {
         forward!(self, link => link.traffic())
     }

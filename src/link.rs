@@ -46,12 +46,8 @@ pub(crate) trait Link: Stream<Item = Result<Packet, Error>> + Sink<Packet, Error
     /// The protocol came out after the session was open.
     fn set_protocol(self: Pin<&mut Self>, _protocol: Protocol) {}
 
-    /// How many bytes it has written, as far as it can tell: that they become more is progress.
-    fn written(&self) -> u64 {
-        0
-    }
-
-    /// What it has carried on the wire, as far as it can tell.
+    /// What it has carried on the wire, as far as it can tell. More that was sent is progress; a POST counts as it is
+    /// handed its packets, and so puts nothing off.
     fn traffic(&self) -> Traffic {
         Traffic::default()
     }

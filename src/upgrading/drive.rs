@@ -257,8 +257,8 @@ fn await_room<L: Link + Unpin>(engine: &mut Engine, slot: &mut Slot<L>, now: Ins
 
 fn flush<L: Link + Unpin>(engine: &mut Engine, slot: &mut Slot<L>, now: Instant, cx: &mut Context<'_>) -> bool {
     let flushed = slot.link.poll_flush_unpin(cx);
-    let written = slot.link.written();
-    let progressed = mem::replace(&mut slot.written, written) != written;
+    let sent = slot.link.traffic().sent;
+    let progressed = mem::replace(&mut slot.sent, sent) != sent;
     if progressed && slot.via == engine.transport() {
         engine.handle_progress(now);
     }

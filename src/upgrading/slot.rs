@@ -6,12 +6,12 @@ pub(super) struct Slot<L> {
     pub(super) link: L,
     pub(super) waiting: bool, // for it to be ready
     pub(super) unflushed: bool,
-    pub(super) written: u64, // bytes, when that was last asked
+    pub(super) sent: u64, // bytes, when that was last asked
     pub(super) received: u64,
 }
 
 impl<L> Slot<L> {
     pub(super) fn new(via: Transport, link: L) -> Self {
-        Self { via, link, waiting: false, unflushed: false, written: 0, received: 0 }
+        Self { via, link, waiting: false, unflushed: false, sent: 0, received: 0 }
     }
 }

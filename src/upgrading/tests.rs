@@ -30,7 +30,6 @@ struct Script {
     stalled: bool, // whether flushes hang
     posts: bool,   // whether they do from each one on, as polling's do until the POST is answered
     arrived: Vec<Packet>,
-    written: u64, // bytes
     traffic: Traffic,
     received: u64,
     closing: bool,
@@ -113,6 +112,7 @@ impl Sink<Packet> for Scripted {
         }
         script.flushes += 1;
         let packets = std::mem::take(&mut script.unflushed);
+        script.traffic.sent += packets.iter().map(|packet| packet.data_len() as u64).sum::<u64>();
         script.stalled = script.posts && !packets.is_empty();
         script.arrived.extend(packets);
         if script.stalled {
@@ -141,10 +141,6 @@ impl Link for Scripted {
     fn is_silent(&self) -> bool {
         let script = self.script();
         !script.get && script.incoming.is_empty() && script.unflushed.is_empty()
-    }
-
-    fn written(&self) -> u64 {
-        self.script().written
     }
 
     fn traffic(&self) -> Traffic {
@@ -540,7 +536,7 @@ async fn what_a_trial_writes_is_no_progress_of_a_post() {
     for _ in 0..4 {
         assert_eq!(session.events, ["open", "upgrading"]);
         advance(Duration::from_secs(5)).await;
-        session.websocket.change(|script| script.written += 1);
+        session.websocket.change(|script| script.traffic.sent += 1);
         session.run();
     }
     let close = session.close.expect("the POST has taken its 20 s");

@@ -140,10 +140,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link for WebSocket<T> {
         }
     }
 
-    fn written(&self) -> u64 {
-        self.socket.as_ref().map_or(0, |socket| socket.wire().written())
-    }
-
     fn traffic(&self) -> Traffic {
         self.socket.as_ref().map_or_else(Traffic::default, |socket| {
             let wire = socket.wire();
