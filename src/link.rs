@@ -30,6 +30,11 @@ pub(crate) trait Link: Stream<Item = Result<Packet, Error>> + Sink<Packet, Error
         true
     }
 
+    /// Begins to send a packet that the session keeps until it is flushed; otherwise as `start_send`.
+    fn start_send_kept(self: Pin<&mut Self>, packet: &Packet) -> Result<(), Error> {
+        self.start_send(packet.clone())
+    }
+
     /// Sets whether it may begin to read; what has begun is finished either way.
     fn set_paused(self: Pin<&mut Self>, _paused: bool) {}
 

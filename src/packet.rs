@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Deref};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::Handshake;
@@ -265,7 +265,10 @@ impl TryFrom<Bytes> for Text {
 
 impl From<Text> for Bytes {
     fn from(text: Text) -> Self {
-        Bytes::from(text.whole).slice(text.start..text.end)
+        let mut bytes = Bytes::from(text.whole);
+        bytes.truncate(text.end);
+        bytes.advance(text.start);
+        bytes
     }
 }
 

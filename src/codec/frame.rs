@@ -1,7 +1,7 @@
 //! One packet as text or as bytes.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::DecodeError;
 use crate::{Data, Handshake, Packet, Text};
@@ -79,9 +79,12 @@ pub(super) fn with_type_byte(bytes: &Bytes) -> Bytes {
     out.freeze()
 }
 
-pub(super) fn from_type_byte(bytes: Bytes) -> Result<Packet, DecodeError> {
+pub(super) fn from_type_byte(mut bytes: Bytes) -> Result<Packet, DecodeError> {
     match *bytes.first().ok_or(DecodeError::EmptyPacket)? {
-        MESSAGE => Ok(Packet::from(bytes.slice(1..))),
+        MESSAGE => {
+            bytes.advance(1);
+            Ok(Packet::from(bytes))
+        }
         kind => Err(DecodeError::UnknownType(kind)),
     }
 }

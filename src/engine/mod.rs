@@ -199,6 +199,31 @@ impl Engine {
         }
     }
 
+    /// A transport was handed what [`next_transmit`](Self::next_transmit) tells of.
+    pub(crate) fn handle_transmit(&mut self, via: Transport, now: Instant) {
+        if via != self.current {
+            if let Some(trial) = &mut self.trial {
+                trial.handle_transmit(now);
+            }
+            return;
+        }
+        self.writing_since.get_or_insert(now);
+        if std::mem::take(&mut self.upgrade_due) {
+            return;
+        }
+        match self.control.take() {
+            Some(Packet::Ping(_)) => self.pinged_at = Some(now),
+            Some(_) => {}
+            None => {
+                if let Some(packet) = self.outbox.hand_over() {
+                    self.stats.packets_sent += 1;
+                    self.stats.bytes_sent += packet.data_len() as u64;
+                    self.inbox.push(Event::Flush);
+                }
+            }
+        }
+    }
+
     /// The current transport can't be handed what is to be written yet: it has as long for that as for the writing.
     /// Says whether that is news.
     pub(crate) fn handle_no_room(&mut self, now: Instant) -> bool {
@@ -243,8 +268,8 @@ impl Engine {
 
 // What follows.
 impl Engine {
-    /// The next packet to be written there; it stays until [`poll_transmit`](Self::poll_transmit) takes it. A transport
-    /// on trial and the current one are asked apart: neither waits for the other to be ready.
+    /// The next packet to be written there; it stays until [`handle_transmit`](Self::handle_transmit) tells that it was
+    /// handed over. A transport on trial and the current one are asked apart: neither waits for the other to be ready.
     pub(crate) fn next_transmit(&self, via: Transport) -> Option<&Packet> {
         if via != self.current {
             return self.trial.as_ref().filter(|trial| trial.via() == via).and_then(Trial::next_transmit);
@@ -254,31 +279,6 @@ impl Engine {
         }
         let packet = if self.upgrade_due { Some(&Packet::Upgrade) } else { self.control.as_ref() };
         packet.or_else(|| self.outbox.front())
-    }
-
-    /// Takes the packet that [`next_transmit`](Self::next_transmit) told of.
-    pub(crate) fn poll_transmit(&mut self, via: Transport, now: Instant) -> Option<Packet> {
-        let packet = self.next_transmit(via)?;
-        if via != self.current {
-            let packet = packet.clone();
-            self.trial.as_mut()?.handle_transmit(now);
-            return Some(packet);
-        }
-        self.writing_since.get_or_insert(now);
-        if std::mem::take(&mut self.upgrade_due) {
-            return Some(Packet::Upgrade);
-        }
-        if let Some(control) = self.control.take() {
-            if matches!(control, Packet::Ping(_)) {
-                self.pinged_at = Some(now);
-            }
-            return Some(control);
-        }
-        self.outbox.hand_over().inspect(|packet| {
-            self.stats.packets_sent += 1;
-            self.stats.bytes_sent += packet.data_len() as u64;
-            self.inbox.push(Event::Flush);
-        })
     }
 
     /// The next event for the user.

@@ -6,9 +6,7 @@ use crate::Packet;
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     queue: VecDeque<Packet>,
-    /// Handed to the transport. A copy is kept until the transport is done, to give back what is in doubt at the end;
-    /// it shares the packet's buffer.
-    handed: Vec<Packet>,
+    handed: Vec<Packet>, // kept until the transport is done, to give back what is in doubt at the end
     refused: Vec<Packet>,
     bytes: usize, // in the queue and handed
 }
@@ -27,11 +25,10 @@ impl Outbox {
         self.queue.iter()
     }
 
-    /// Takes the next packet for the transport.
-    pub(crate) fn hand_over(&mut self) -> Option<Packet> {
-        let packet = self.queue.pop_front()?;
-        self.handed.push(packet.clone());
-        Some(packet)
+    /// The transport was handed the next packet, which is this.
+    pub(crate) fn hand_over(&mut self) -> Option<&Packet> {
+        self.handed.push(self.queue.pop_front()?);
+        self.handed.last()
     }
 
     /// The transport is done with all it was handed; says whether that was anything.

@@ -863,8 +863,9 @@ mod stats {
         session.engine.handle_silence();
         session.send(vec![0; 5]);
         session.send("lost");
-        assert_eq!(session.engine.poll_transmit(WebSocket, session.now), Some(Packet::Upgrade));
-        session.engine.poll_transmit(WebSocket, session.now);
+        assert_eq!(session.engine.next_transmit(WebSocket), Some(&Packet::Upgrade));
+        session.engine.handle_transmit(WebSocket, session.now);
+        session.engine.handle_transmit(WebSocket, session.now);
         let expected = Stats {
             packets_sent: 2,
             bytes_sent: 8,

@@ -27,7 +27,8 @@ impl Session {
     pub(super) fn transmit(&mut self) -> Vec<(Packet, Transport)> {
         let mut sent = Vec::new();
         for via in [OTHER, WebSocket, Polling] {
-            while let Some(packet) = self.engine.poll_transmit(via, self.now) {
+            while let Some(packet) = self.engine.next_transmit(via).cloned() {
+                self.engine.handle_transmit(via, self.now);
                 sent.push((packet, via));
             }
         }

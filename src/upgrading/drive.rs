@@ -93,11 +93,13 @@ impl<L: Link + Unpin> Upgrading<L> {
                         moved |= via == this.engine.transport() && this.engine.handle_no_room(now);
                         break;
                     }
-                    Poll::Ready(Ok(())) => this.engine.poll_transmit(via, now).map_or(Ok(()), |packet| {
+                    Poll::Ready(Ok(())) => {
                         trace!(transport = %via, packet = packet.kind(), bytes = packet.data_len(), "sent");
                         packets += 1;
-                        slot.link.start_send_unpin(packet)
-                    }),
+                        let sent = Pin::new(&mut slot.link).start_send_kept(packet);
+                        this.engine.handle_transmit(via, now);
+                        sent
+                    }
                     Poll::Ready(Err(error)) => Err(error),
                 };
                 match sent {

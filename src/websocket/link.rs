@@ -112,11 +112,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Packet> for WebSocket<T> {
         ready!(self.poll_socket(cx))?.poll_ready(cx).map_err(|error| failed(Stage::Writing, error))
     }
 
-    fn start_send(mut self: Pin<&mut Self>, packet: Packet) -> Result<(), Error> {
-        let compress = matches!(&packet, Packet::Message(message) if message.compress);
-        let message = self.codec.encode_frame(&packet);
-        let socket = self.socket.as_mut().expect("ready sinks have a socket");
-        socket.start_send(message, compress).map_err(|error| failed(Stage::Writing, error))
+    fn start_send(self: Pin<&mut Self>, packet: Packet) -> Result<(), Error> {
+        self.start_send_kept(&packet)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -133,6 +130,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Packet> for WebSocket<T> {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Link for WebSocket<T> {
+    /// Without a clone, which is an allocation for whoever is the first to share a buffer.
+    fn start_send_kept(mut self: Pin<&mut Self>, packet: &Packet) -> Result<(), Error> {
+        let compress = matches!(packet, Packet::Message(message) if message.compress);
+        let message = self.codec.encode_frame(packet);
+        let socket = self.socket.as_mut().expect("ready sinks have a socket");
+        socket.start_send(message, compress).map_err(|error| failed(Stage::Writing, error))
+    }
+
     fn set_protocol(mut self: Pin<&mut Self>, protocol: Protocol) {
         if self.protocol != protocol {
             self.protocol = protocol;
