@@ -27,6 +27,14 @@ impl Scanner {
         Self { at: At::Opcode, large }
     }
 
+    /// How many bytes of a payload come next.
+    pub(super) const fn payload(&self) -> u64 {
+        match self.at {
+            At::Payload(left) => left,
+            _ => 0,
+        }
+    }
+
     /// Scans the next bytes, up to the end of a header before a large payload, and gives how many these are. `begin` is
     /// shown the byte that a frame begins with, and may change it.
     pub(super) fn scan(&mut self, bytes: &mut [u8], mut begin: impl FnMut(&mut u8)) -> usize {

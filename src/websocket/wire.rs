@@ -47,9 +47,13 @@ impl<T> Wire<T> {
 impl<T: AsyncRead + Unpin> AsyncRead for Wire<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let before = buf.filled().len();
-        ready!(this.ahead.poll_read(&mut this.io, cx, buf))?;
-        let read = &mut buf.filled_mut()[before..];
+        let mut room = buf.remaining();
+        if room > 2 * SPARE && this.scanner.payload() < room as u64 {
+            room -= SPARE;
+        }
+        let mut part = ReadBuf::new(buf.initialize_unfilled_to(room));
+        ready!(this.ahead.poll_read(&mut this.io, cx, &mut part))?;
+        let read = part.filled_mut();
         let scanned = this.scanner.scan(read, |first| {
             if let Some(deflate) = &mut this.deflate {
                 deflate.take_mark(first);
@@ -58,8 +62,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for Wire<T> {
         this.read += scanned as u64;
         if scanned < read.len() {
             this.ahead.unread(&read[scanned..]);
-            buf.set_filled(before + scanned);
         }
+        buf.advance(scanned);
         Poll::Ready(Ok(()))
     }
 }
@@ -82,6 +86,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Wire<T> {
     }
 }
 
+/// How many bytes of a buffer stay free as frames are read into it. Tungstenite has room made for each payload, even one
+/// that it has already: where none is left, it copies all that it has into a new buffer.
+const SPARE: usize = 512;
 /// How many bytes a large payload has, and more. It is more than twice the buffer of who reads here, which grows for it
 /// to just its size then.
 pub(super) const LARGE: u64 = 8 << 10;
