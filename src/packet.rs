@@ -201,18 +201,32 @@ impl Text {
         &self.whole.as_str()[self.start..self.end]
     }
 
+    /// Its length in bytes; that of [`as_str`](Text::as_str) would first look where characters end.
+    pub(crate) const fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Its bytes, without that look.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.whole.as_bytes()[self.start..self.end]
+    }
+
     /// Drops the first `len` bytes, which must end at a character's end.
-    pub(crate) fn skip(mut self, len: usize) -> Self {
+    pub(crate) fn advance(&mut self, len: usize) {
         debug_assert!(self.is_char_boundary(len));
         self.start += len;
+    }
+
+    /// Makes a text of all but the first `len` bytes, which must end at a character's end.
+    pub(crate) fn skip(mut self, len: usize) -> Self {
+        self.advance(len);
         self
     }
 
     /// Cuts off the first `len` bytes, which must end at a character's end, and keeps the rest.
     pub(crate) fn split_to(&mut self, len: usize) -> Self {
-        debug_assert!(self.is_char_boundary(len));
         let head = Self { whole: self.whole.clone(), start: self.start, end: self.start + len };
-        self.start += len;
+        self.advance(len);
         head
     }
 }

@@ -100,7 +100,8 @@ impl Codec {
 
     /// Whether a payload can carry the packet: in protocol 4, text with the separator would be taken for several packets.
     pub(crate) fn carries_in_payload(self, packet: &Packet) -> bool {
-        self.version != Version::V4 || !packet.text().is_some_and(|text| text.contains(payload_v4::SEPARATOR))
+        self.version != Version::V4
+            || !packet.text().is_some_and(|text| text.as_bytes().contains(&payload_v4::SEPARATOR))
     }
 
     /// Encodes one packet for a WebSocket. Binary of protocol 4 is handed on as it is; what needs the type before it

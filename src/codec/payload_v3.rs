@@ -56,9 +56,10 @@ fn text(packet: &Packet) -> Cow<'_, str> {
 }
 
 pub(super) fn decode_text(rest: &mut Text, doubled: bool) -> Result<Option<Packet>, DecodeError> {
-    let colon = rest.bytes().take(MAX_DIGITS + 1).position(|byte| byte == b':').ok_or(DecodeError::Length)?;
-    let len = length(rest.bytes().take(colon).map(|byte| byte.wrapping_sub(b'0')))?;
-    rest.split_to(colon + 1);
+    let bytes = rest.as_bytes();
+    let colon = bytes.iter().take(MAX_DIGITS + 1).position(|&byte| byte == b':').ok_or(DecodeError::Length)?;
+    let len = length(bytes[..colon].iter().map(|byte| byte.wrapping_sub(b'0')))?;
+    rest.advance(colon + 1);
     let end = utf16_end(rest, len).ok_or(DecodeError::Length)?;
     let packet = rest.split_to(end);
     let packet = if doubled { undouble(&packet)? } else { packet };

@@ -1,5 +1,7 @@
 //! Payloads of protocol 4: packets as text, with a record separator between them.
 
+use memchr::memchr;
+
 use super::frame;
 use crate::{Packet, Text};
 
@@ -8,7 +10,7 @@ pub(super) fn encode(packets: &[Packet]) -> String {
     let mut payload = String::with_capacity(len);
     for (index, packet) in packets.iter().enumerate() {
         if index > 0 {
-            payload.push(SEPARATOR);
+            payload.push(char::from(SEPARATOR));
         }
         frame::push_text(&mut payload, packet, "b");
     }
@@ -17,14 +19,14 @@ pub(super) fn encode(packets: &[Packet]) -> String {
 
 /// Takes the first packet off, and says whether another follows.
 pub(super) fn split(rest: &mut Text) -> (Text, bool) {
-    match rest.find(SEPARATOR) {
+    match memchr(SEPARATOR, rest.as_bytes()) {
         Some(end) => {
             let packet = rest.split_to(end);
-            rest.split_to(SEPARATOR.len_utf8());
+            rest.advance(1);
             (packet, true)
         }
         None => (std::mem::take(rest), false),
     }
 }
 
-pub(super) const SEPARATOR: char = '\x1e';
+pub(super) const SEPARATOR: u8 = 0x1e;
