@@ -13,6 +13,7 @@ pub(super) fn to_text(packet: &Packet, base64_prefix: &str) -> String {
     text
 }
 
+#[inline]
 pub(super) fn push_text(out: &mut String, packet: &Packet, base64_prefix: &str) {
     match packet {
         Packet::Open(handshake) => {
@@ -20,10 +21,10 @@ pub(super) fn push_text(out: &mut String, packet: &Packet, base64_prefix: &str) 
             out.push_str(&handshake.to_json());
         }
         Packet::Close => out.push('1'),
-        Packet::Ping(data) => push(out, '2', data),
-        Packet::Pong(data) => push(out, '3', data),
+        Packet::Ping(data) => push(out, "2", data),
+        Packet::Pong(data) => push(out, "3", data),
         Packet::Message(message) => match &message.data {
-            Data::Text(text) => push(out, '4', text),
+            Data::Text(text) => push(out, "4", text),
             Data::Binary(bytes) => {
                 out.push_str(base64_prefix);
                 BASE64.encode_string(bytes, out);
@@ -34,12 +35,13 @@ pub(super) fn push_text(out: &mut String, packet: &Packet, base64_prefix: &str) 
     }
 }
 
-fn push(out: &mut String, kind: char, data: &str) {
-    out.push(kind);
+fn push(out: &mut String, kind: &str, data: &str) {
+    out.push_str(kind);
     out.push_str(data);
 }
 
 /// How many bytes [`push_text`] adds.
+#[inline]
 pub(super) fn text_len(packet: &Packet, base64_prefix: &str) -> usize {
     match packet {
         Packet::Open(handshake) => 1 + handshake.to_json().len(),

@@ -3,9 +3,9 @@
 //! As text: decimal digits, `:`, the packet; the length counts UTF-16 code units. As binary: 0 for text or 1 for bytes,
 //! the digits of the length as values 0 to 9, 255, the packet; the length counts bytes.
 
-use std::{borrow::Cow, fmt::Write};
+use std::borrow::Cow;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 
 use super::{DecodeError, frame};
 use crate::{Packet, Text};
@@ -21,7 +21,8 @@ pub(super) fn encode_text(packets: &[Packet], doubled: bool) -> String {
     let mut payload = String::with_capacity(packets.iter().map(|packet| len(packet) + MAX_DIGITS + 1).sum());
     for packet in packets {
         let units = units(packet, len(packet), doubled);
-        write!(payload, "{units}:").expect("strings take all there is");
+        each_digit(units, &mut |digit| payload.push(char::from(b'0' + digit)));
+        payload.push(':');
         if doubled {
             payload.extend(frame::to_text(packet, BASE64_PREFIX).bytes().map(char::from));
         } else {
@@ -67,25 +68,27 @@ pub(super) fn decode_text(rest: &mut Text, doubled: bool) -> Result<Option<Packe
 }
 
 pub(super) fn encode_binary(packets: &[Packet]) -> Bytes {
-    let mut payload = BytesMut::with_capacity(packets.iter().map(binary_len).sum());
+    let mut payload = Vec::with_capacity(packets.iter().map(binary_len).sum());
+    let mut text = String::new();
     for packet in packets {
         if let Some(bytes) = packet.binary() {
             put_head(&mut payload, BYTES, 1 + bytes.len());
-            payload.put_u8(frame::MESSAGE);
-            payload.put_slice(bytes);
+            payload.push(frame::MESSAGE);
+            payload.extend_from_slice(bytes);
         } else {
-            let text = frame::to_text(packet, BASE64_PREFIX);
+            text.clear();
+            frame::push_text(&mut text, packet, BASE64_PREFIX);
             put_head(&mut payload, TEXT, text.len());
-            payload.put_slice(text.as_bytes());
+            payload.extend_from_slice(text.as_bytes());
         }
     }
-    payload.freeze()
+    payload.into()
 }
 
-fn put_head(payload: &mut BytesMut, kind: u8, len: usize) {
-    payload.put_u8(kind);
-    payload.extend(len.to_string().bytes().map(|digit| digit - b'0'));
-    payload.put_u8(END_OF_LENGTH);
+fn put_head(payload: &mut Vec<u8>, kind: u8, len: usize) {
+    payload.push(kind);
+    each_digit(len, &mut |digit| payload.push(digit));
+    payload.push(END_OF_LENGTH);
 }
 
 /// How many bytes a packet takes in a binary payload.
@@ -128,6 +131,14 @@ fn length(digits: impl ExactSizeIterator<Item = u8>) -> Result<usize, DecodeErro
         number = next.ok_or(DecodeError::Length)?;
     }
     Ok(number)
+}
+
+/// Hands out the values of a number's decimal digits, the first one first.
+fn each_digit(number: usize, put: &mut impl FnMut(u8)) {
+    if number > 9 {
+        each_digit(number / 10, put);
+    }
+    put((number % 10) as u8);
 }
 
 fn digits(number: usize) -> usize {

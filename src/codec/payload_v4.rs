@@ -6,8 +6,8 @@ use super::frame;
 use crate::{Packet, Text};
 
 pub(super) fn encode(packets: &[Packet]) -> String {
-    let len = packets.iter().map(|packet| frame::text_len(packet, "b") + 1).sum();
-    let mut payload = String::with_capacity(len);
+    let len: usize = packets.iter().map(|packet| frame::text_len(packet, "b") + 1).sum();
+    let mut payload = String::with_capacity(len.saturating_sub(1)); // with bytes to spare, `Bytes` would allocate again
     for (index, packet) in packets.iter().enumerate() {
         if index > 0 {
             payload.push(char::from(SEPARATOR));
