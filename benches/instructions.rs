@@ -1,5 +1,5 @@
-//! How many instructions a packet or a message takes, as valgrind's callgrind counts them: unlike times, they are the same
-//! at every run, so that what has become slower shows on a busy machine, too.
+//! How many instructions a packet or a message takes, as valgrind's callgrind counts them: unlike times, they are as good as
+//! the same at every run, so that what has become slower shows on a busy machine, too.
 //!
 //! They are compared with those in `instructions.txt`, and fail if one is 3 % off, to either side: what has become faster
 //! should stay so. With `BASELINE=new` they are written there instead. Another compiler makes other code, so where it is
