@@ -1,5 +1,5 @@
 // What small packets cost in the reference's parsers, in the words of codec.rs; the argument is the folder where they are
-// installed. Most of what protocol 3 writes as binary, Node takes and gives in one piece: it is a Buffer.
+// installed.
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
