@@ -103,7 +103,8 @@ where
 
 fn hyper<C: Connect + Clone>(connector: C, idle_timeout: Duration) -> Client<C, RequestBody> {
     let mut builder = Client::builder(TokioExecutor::new());
-    builder.pool_timer(TokioTimer::new()).pool_idle_timeout(idle_timeout).pool_max_idle_per_host(MAX_IDLE);
+    // However many are idle: all sessions of a client have them together, each one for its GET and one for its POST.
+    builder.pool_timer(TokioTimer::new()).pool_idle_timeout(idle_timeout);
     #[cfg(feature = "http2")]
     builder.timer(TokioTimer::new()).http2_keep_alive_interval(PING_INTERVAL).http2_keep_alive_timeout(PING_TIMEOUT);
     builder.build(connector)
@@ -114,8 +115,6 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// A connection of HTTP/2 counts as idle from its last request on, while a poll still hangs, which is for as long as the
 /// server's ping interval: 25 s by default. What becomes of it meanwhile the server tells.
 const HTTP2_IDLE_TIMEOUT: Duration = Duration::from_secs(90);
-/// One for the GET, one for the POST.
-const MAX_IDLE: usize = 2;
 /// A connection of HTTP/2 is shared by all sessions: a dead one has to go before the next is opened on it. Between them
 /// these are a handshake's timeout.
 #[cfg(feature = "http2")]
