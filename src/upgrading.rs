@@ -36,6 +36,7 @@ pin_project! {
         #[pin]
         timer: Sleep,
         engine: Engine,
+        fed: usize, // packets since it was last driven
         opener: Option<Opener<L>>, // none once nothing more is to be opened
         wakers: Arc<Wakers>,
         span: Span, // of the session
@@ -66,6 +67,7 @@ impl<L: Link + Unpin> Upgrading<L> {
             trial: None,
             timer: tokio::time::sleep_until((now + settings.handshake_timeout).into()),
             engine: Engine::new(settings, now),
+            fed: 0,
             opener,
             wakers: Arc::default(),
             span: debug_span!("engineio", sid = Empty), // which is known once it is open
@@ -119,7 +121,7 @@ impl<L: Link + Unpin> Sink<Packet> for Upgrading<L> {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if self.engine.queued() >= FEED || !self.engine.has_room() {
+        if self.fed >= FEED || !self.engine.has_room() {
             self.as_mut().drive(Half::Writer, cx); // less than this is left to gather, and goes out as one
         }
         if self.engine.is_closing() {
@@ -135,6 +137,7 @@ impl<L: Link + Unpin> Sink<Packet> for Upgrading<L> {
         let this = self.project();
         let events = this.engine.events();
         let sent = this.engine.send(packet);
+        *this.fed += 1;
         if this.engine.events() > events {
             this.wakers.wake_other(Half::Writer);
         }
@@ -174,7 +177,7 @@ fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// How many packets gather before the sink writes them unasked.
+/// How many packets gather before the sink writes them unasked, and then each time before it tries once more.
 const FEED: usize = 64;
 
 #[cfg(test)]

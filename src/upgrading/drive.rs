@@ -27,6 +27,7 @@ impl<L: Link + Unpin> Upgrading<L> {
         self.wakers.register(half, cx);
         let waker = self.wakers.both();
         let cx = &mut Context::from_waker(&waker);
+        *self.as_mut().project().fed = 0;
         for round in 0..ROUNDS {
             // When nothing moves, every part is pending and holds our waker. A failure is told to the engine, which
             // turns it into events.

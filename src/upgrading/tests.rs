@@ -27,8 +27,9 @@ struct Script {
     paused: bool,
     unflushed: Vec<Packet>,
     flushes: usize,
-    stalled: bool, // whether flushes hang
-    posts: bool,   // whether they do from each one on, as polling's do until the POST is answered
+    flush_polls: usize, // also those that hung
+    stalled: bool,      // whether flushes hang
+    posts: bool,        // whether they do from each one on, as polling's do until the POST is answered
     arrived: Vec<Packet>,
     traffic: Traffic,
     received: u64,
@@ -106,6 +107,7 @@ impl Sink<Packet> for Scripted {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let mut script = self.script();
+        script.flush_polls += 1;
         if script.stalled {
             script.wakers.push(cx.waker().clone());
             return Poll::Pending;
@@ -338,6 +340,22 @@ async fn what_is_fed_goes_out_with_one_flush() {
     assert_ready_ok!(session.poll_flush());
     assert_eq!(session.polling.arrived().len(), 50);
     assert_eq!(session.polling.script().flushes, flushes + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transport_that_is_busy_is_not_asked_for_each_packet() {
+    let mut session = Session::polling();
+    session.polling.stall(true);
+    let polls = session.polling.script().flush_polls;
+    for number in 0..10 * FEED {
+        assert_ready_ok!(session.socket.enter(|cx, socket| socket.poll_ready(cx)));
+        session.send(&number.to_string());
+    }
+    assert!(session.polling.script().flush_polls - polls <= 2 * 10, "it is asked twice a round");
+    session.polling.stall(false);
+    assert!(session.socket.is_woken());
+    assert_ready_ok!(session.poll_flush());
+    assert_eq!(session.polling.arrived().len(), 10 * FEED);
 }
 
 #[tokio::test(start_paused = true)]
