@@ -1,14 +1,14 @@
 //! Whole sessions over loopback: our client beside the least that can be written and beside other clients.
 //!
 //! ```sh
-//! cargo bench --bench session                        # some twenty minutes, and the picture for the README
+//! cargo bench --bench session                        # all of it, and a picture: benches/session.svg
 //! cargo bench --bench session -- --quick             # a minute, too short to be relied upon
 //! cargo bench --bench session -- --only polling --rounds 9 --seconds 2 --without-peers --check
 //! ```
 //!
 //! Each run of each contender is a process of its own, with a fresh server in another; the contenders take turns, so that
 //! what disturbs one round disturbs all of them alike. Ratios are those within a round. `--check` fails where ours misses
-//! what it has to reach.
+//! what it has to reach against the floors, in the rows that were measured.
 #![allow(clippy::print_stdout)] // the table is what it is for
 #![cfg_attr(not(target_os = "linux"), allow(dead_code, unused_imports))]
 

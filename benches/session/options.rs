@@ -14,7 +14,7 @@ pub(crate) struct Options {
 
 impl Options {
     pub(crate) fn from_args() -> Result<Self, Box<dyn Error>> {
-        let mut args = env::args().skip(1).filter(|arg| arg != "--bench").peekable(); // which cargo adds
+        let mut args = env::args().skip(1).filter(|arg| arg != "--bench"); // which cargo adds
         let quick = env::args().any(|arg| arg == "--quick");
         let mut options = Self {
             quick,

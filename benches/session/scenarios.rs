@@ -106,7 +106,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     ),
 ];
 
-/// What ours has to reach against the floors; peers are to be beaten in every row.
+/// What ours has to reach against the floors.
 pub(crate) fn bars() -> Vec<Bar> {
     let bar =
         |scenario, contender, against: &str, ratio| Bar { scenario, contender, against: against.to_owned(), ratio };
