@@ -30,14 +30,6 @@ impl Session {
 pub mod websocket {
     use crate::websocket::fuzzing;
 
-    /// Checks that frames are found wherever what a server sends is cut.
-    pub fn check_frames(stream: &[u8]) {
-        let whole = fuzzing::frames(stream, usize::MAX, u64::MAX);
-        for (piece, large) in [(1, u64::MAX), (3, 126), (7, 1_000), (usize::MAX, 126), (4096, 1)] {
-            assert_eq!(fuzzing::frames(stream, piece, large), whole, "in pieces of {piece}, {large}");
-        }
-    }
-
     /// Checks that messages are the same wherever what a server sends is cut, and none is larger than it may be.
     /// `extensions` is what the server has agreed to.
     pub fn check_messages(extensions: &[u8], stream: &[u8]) {

@@ -134,6 +134,23 @@ impl Data {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Data::Text(text) => &text.whole.as_bytes()[text.start..text.end],
+            Data::Binary(bytes) => bytes,
+        }
+    }
+}
+
+impl From<Data> for Bytes {
+    /// The bytes of either, without a copy.
+    fn from(data: Data) -> Self {
+        match data {
+            Data::Text(text) => text.into(),
+            Data::Binary(bytes) => bytes,
+        }
+    }
 }
 
 impl From<Text> for Data {

@@ -23,6 +23,8 @@ mod payload_v3;
 mod payload_v4;
 mod size;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 pub(crate) use self::framing::Framing;
@@ -111,6 +113,18 @@ impl Codec {
             Some(bytes) if self.version == Version::V4 => Data::Binary(bytes.clone()),
             Some(bytes) => Data::Binary(frame::with_type_byte(bytes)),
             None => frame::to_text(packet, self.base64_prefix()).into(),
+        }
+    }
+
+    /// The same in two parts: what stands before the data, and the data, which need not be copied so.
+    pub(crate) fn frame_parts(self, packet: &Packet) -> (&'static [u8], Cow<'_, Data>) {
+        match packet {
+            Packet::Message(message) if matches!(message.data, Data::Text(_)) => (b"4", Cow::Borrowed(&message.data)),
+            Packet::Message(message) if !self.base64 => {
+                let prefix: &[u8] = if self.version == Version::V4 { &[] } else { &[frame::MESSAGE] };
+                (prefix, Cow::Borrowed(&message.data))
+            }
+            packet => (&[], Cow::Owned(self.encode_frame(packet))),
         }
     }
 

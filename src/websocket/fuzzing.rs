@@ -6,36 +6,18 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_EXTENSIONS};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{PerMessageDeflate, deflate::Deflate, messages::Messages, scanner::Scanner};
-use crate::Data;
-
-/// Where frames begin in what a server sends, when it comes in pieces of that many bytes. Payloads of `large` bytes end a
-/// piece.
-pub(crate) fn frames(stream: &[u8], piece: usize, large: u64) -> Vec<usize> {
-    let mut scanner = Scanner::new(large);
-    let (mut begins, mut at) = (Vec::new(), 0);
-    while at < stream.len() {
-        let mut marked = stream[at..stream.len().min(at.saturating_add(piece))].to_vec();
-        let scanned = scanner.scan(&mut marked, |byte| *byte ^= RSV1);
-        assert!(scanned > 0, "it gets on");
-        begins.extend((at..at + scanned).filter(|&place| marked[place - at] != stream[place]));
-        at += scanned;
-    }
-    begins
-}
+use super::{PerMessageDeflate, deflate::Deflate, messages::Messages};
 
 /// The messages that a WebSocket makes of what a server sends in pieces of that many bytes, and how it ends.
 pub(crate) fn messages(stream: &[u8], piece: usize, extensions: &[u8], limit: usize) -> Option<Vec<String>> {
     let deflate = agreed(extensions, limit).ok()?;
     let io = Pieces { rest: stream, size: piece };
-    let messages = Messages::new(io, limit, deflate).now_or_never().expect("nothing waits");
+    let mut messages = Messages::new(io, limit, deflate);
     let mut told = Vec::new();
-    let mut messages = std::pin::pin!(messages);
     while let Some(next) = messages.next().now_or_never().expect("all is there") {
         match next {
             Ok(data) => {
@@ -58,8 +40,7 @@ pub(crate) fn inflate<'a>(messages: impl Iterator<Item = &'a [u8]>, takes_over: 
         if takes_over { b"permessage-deflate" } else { b"permessage-deflate; server_no_context_takeover" };
     let Ok(Some(mut deflate)) = agreed(terms, limit) else { unreachable!("these terms are sound") };
     for message in messages {
-        deflate.take_mark(&mut (FIN | RSV1 | BINARY));
-        match deflate.restore(Bytes::copy_from_slice(message)) {
+        match deflate.inflate(message) {
             Ok(message) => assert!(message.len() <= limit, "{} bytes", message.len()),
             Err(_) => return,
         }
@@ -71,9 +52,8 @@ pub(crate) fn deflate<'a>(messages: impl Iterator<Item = &'a [u8]>) {
     let agreed = || agreed(b"permessage-deflate", usize::MAX).ok().flatten().expect("these terms are sound");
     let (mut here, mut there) = (agreed(), agreed());
     for message in messages {
-        if let Some(compressed) = here.compress(message) {
-            there.take_mark(&mut (FIN | RSV1 | BINARY));
-            assert_eq!(there.restore(compressed.into()).expect("it was compressed here"), Data::from(message));
+        if let Some(compressed) = here.compress(&[], message) {
+            assert_eq!(there.inflate(&compressed).expect("it was compressed here"), message);
         }
     }
 }
@@ -115,7 +95,3 @@ impl AsyncWrite for Pieces<'_> {
         Poll::Ready(Ok(()))
     }
 }
-
-const FIN: u8 = 0x80;
-const RSV1: u8 = 0x40;
-const BINARY: u8 = 2;

@@ -25,7 +25,6 @@ pub(crate) struct WebSocket<T> {
     first: Option<Packet>,
     protocol: Protocol,
     ended: bool,
-    received: u64,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
@@ -38,20 +37,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
             first: None,
             protocol: Protocol::Auto,
             ended: false,
-            received: 0,
         }
     }
 
-    fn poll_socket(&mut self, cx: &mut Context<'_>) -> Poll<Result<&mut Messages<T>, Error>> {
-        if let Some(opening) = &mut self.opening {
-            let opened = ready!(opening.as_mut().poll(cx));
-            self.opening = None;
-            let Opened { socket, codec, first, ended } = opened?;
-            (self.codec, self.first, self.ended) = (codec, first, ended);
-            self.socket = Some(socket);
+    /// Ready when it is open.
+    fn poll_socket(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        match &mut self.opening {
+            None => Poll::Ready(Ok(())),
+            Some(opening) => {
+                let opened = ready!(opening.as_mut().poll(cx));
+                self.opening = None;
+                let Opened { socket, codec, first, ended } = opened?;
+                (self.codec, self.first, self.ended) = (codec, first, ended);
+                self.socket = Some(socket);
+                Poll::Ready(Ok(()))
+            }
         }
-        let ended = Error::Ended { transport: Transport::WebSocket, stage: Stage::Opening };
-        Poll::Ready(self.socket.as_mut().ok_or(ended))
     }
 
     fn decode(&self, frame: Data) -> Result<Packet, Error> {
@@ -70,35 +71,23 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<T> {
     type Item = Result<Packet, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            ready!(self.poll_socket(cx))?;
-            if self.ended {
-                // What answers the server's close frame goes out before the end is told.
-                let socket = ready!(self.poll_socket(cx))?;
-                let _ = ready!(socket.poll_flush(cx));
-                return Poll::Ready(None);
-            }
-            if let Some(first) = self.first.take() {
+        let this = &mut *self;
+        ready!(this.poll_socket(cx))?;
+        let Some(socket) = &mut this.socket else { return Poll::Ready(Some(Err(not_open()))) };
+        if !this.ended {
+            if let Some(first) = this.first.take() {
                 return Poll::Ready(Some(Ok(first)));
             }
-            let socket = ready!(self.poll_socket(cx))?;
-            let packet = match ready!(socket.poll_next_unpin(cx)) {
-                Some(Ok(message)) => {
-                    self.received += message.len() as u64;
-                    self.decode(message)
-                }
-                None => {
-                    self.ended = true;
-                    continue;
-                }
-                Some(Err(error)) if is_end(&error) => {
-                    self.ended = true;
-                    continue;
-                }
-                Some(Err(error)) => Err(failed(Stage::Reading, error)),
-            };
-            return Poll::Ready(Some(packet));
+            match ready!(socket.poll_next_unpin(cx)) {
+                Some(Ok(message)) => return Poll::Ready(Some(this.decode(message))),
+                Some(Err(error)) if !is_end(&error) => return Poll::Ready(Some(Err(failed(Stage::Reading, error)))),
+                Some(Err(_)) | None => {}
+            }
+            this.ended = true;
         }
+        // What answers the server's close frame goes out before the end is told.
+        let _ = ready!(socket.poll_flush(cx));
+        Poll::Ready(None)
     }
 }
 
@@ -109,7 +98,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Packet> for WebSocket<T> {
         if self.ended {
             return Poll::Pending; // nothing may follow a close frame, and the stream tells of it
         }
-        ready!(self.poll_socket(cx))?.poll_ready(cx).map_err(|error| failed(Stage::Writing, error))
+        ready!(self.poll_socket(cx))?;
+        let socket = self.socket.as_mut().ok_or_else(not_open)?;
+        socket.poll_ready(cx).map_err(|error| failed(Stage::Writing, error))
     }
 
     fn start_send(self: Pin<&mut Self>, packet: Packet) -> Result<(), Error> {
@@ -120,22 +111,25 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Packet> for WebSocket<T> {
         if self.ended {
             return Poll::Pending; // what was not out by then is in doubt, and the stream sees to the answer
         }
-        ready!(self.poll_socket(cx))?.poll_flush(cx).map_err(|error| failed(Stage::Writing, error))
+        ready!(self.poll_socket(cx))?;
+        let socket = self.socket.as_mut().ok_or_else(not_open)?;
+        socket.poll_flush(cx).map_err(|error| failed(Stage::Writing, error))
     }
 
     /// Sends a close frame and waits for the server's.
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        ready!(self.poll_socket(cx))?.poll_close(cx).map_err(|error| failed(Stage::Closing, error))
+        ready!(self.poll_socket(cx))?;
+        let socket = self.socket.as_mut().ok_or_else(not_open)?;
+        socket.poll_close(cx).map_err(|error| failed(Stage::Closing, error))
     }
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Link for WebSocket<T> {
     /// Without a clone, which is an allocation for whoever is the first to share a buffer.
     fn start_send_kept(mut self: Pin<&mut Self>, packet: &Packet) -> Result<(), Error> {
-        let compress = matches!(packet, Packet::Message(message) if message.compress);
-        let message = self.codec.encode_frame(packet);
-        let socket = self.socket.as_mut().expect("ready sinks have a socket");
-        socket.start_send(message, compress).map_err(|error| failed(Stage::Writing, error))
+        let codec = self.codec;
+        let socket = self.socket.as_mut().ok_or_else(not_open)?;
+        socket.start_send(packet, codec).map_err(|error| failed(Stage::Writing, error))
     }
 
     fn set_protocol(mut self: Pin<&mut Self>, protocol: Protocol) {
@@ -146,19 +140,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link for WebSocket<T> {
     }
 
     fn traffic(&self) -> Traffic {
-        self.socket.as_ref().map_or_else(Traffic::default, |socket| {
-            let wire = socket.wire();
-            Traffic { sent: wire.written(), received: wire.read(), posts: 0 }
-        })
+        self.socket.as_ref().map_or_else(Traffic::default, Messages::traffic)
     }
 
     fn received(&self) -> u64 {
-        self.received
+        self.socket.as_ref().map_or(0, Messages::received)
     }
 
     fn close_frame(&self) -> Option<CloseFrame> {
         self.socket.as_ref()?.close_frame().cloned()
     }
+}
+
+fn not_open() -> Error {
+    Error::Ended { transport: Transport::WebSocket, stage: Stage::Opening }
 }
 
 impl<T> fmt::Debug for WebSocket<T> {

@@ -3,125 +3,188 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
-use futures::{SinkExt, Stream, StreamExt};
+use futures::Stream;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        self, Message,
-        protocol::{Role, WebSocketConfig},
-    },
-};
+use tokio_tungstenite::tungstenite::{self, Utf8Bytes, error::ProtocolError};
 
 use super::{
     deflate::Deflate,
-    fragments::{self, Fragments},
-    wire::{LARGE, Wire},
+    inbound::{Inbound, Message, Received},
+    outbound::Outbound,
 };
-use crate::{CloseFrame, Data, Text};
+use crate::{CloseFrame, Data, Packet, Text, codec::Codec, link::Traffic};
 
-/// The messages of a WebSocket: tungstenite's, in frames that keep its buffers small, and compressed where that is
-/// agreed upon.
+/// The messages of a WebSocket, compressed where that is agreed upon.
+///
+/// It answers pings and the server's goodbye by itself, as it is read.
 #[derive(Debug)]
 pub(super) struct Messages<T> {
-    socket: WebSocketStream<Wire<T>>,
-    unsent: Option<Fragments>, // of the message that is being sent
-    large: Option<Bytes>,      // the last message, if it is large
-    pings: u8,                 // since all answers were out
+    io: T,
+    inbound: Inbound,
+    outbound: Outbound,
+    deflate: Option<Deflate>,
+    inflated: u64,      // bytes, of messages
+    is_answering: bool, // what goes out has an answer in it, which nobody may flush
+    close_sent: bool,
+    close_received: bool,
     frame: Option<CloseFrame>, // that the server ended it with, or answered our end with
+    ended: bool,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Messages<T> {
     /// Messages over a connection that has just become a WebSocket.
-    pub(super) async fn new(io: T, max_message_size: usize, deflate: Option<Deflate>) -> Self {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER)
-            .write_buffer_size(fragments::SIZE)
-            .max_message_size(Some(max_message_size))
-            .max_frame_size(Some(max_message_size));
-        let wire = Wire::new(io, deflate);
-        let socket = WebSocketStream::from_raw_socket(wire, Role::Client, Some(config)).await;
-        Self { socket, unsent: None, large: None, pings: 0, frame: None }
+    pub(super) fn new(io: T, max_message_size: usize, deflate: Option<Deflate>) -> Self {
+        Self {
+            io,
+            inbound: Inbound::new(max_message_size, deflate.is_some()),
+            outbound: Outbound::default(),
+            deflate,
+            inflated: 0,
+            is_answering: false,
+            close_sent: false,
+            close_received: false,
+            frame: None,
+            ended: false,
+        }
     }
 
     pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
-        ready!(self.poll_unsent(cx))?;
-        self.socket.poll_ready_unpin(cx)
+        Poll::Ready(Ok(ready!(self.outbound.poll_room(&mut self.io, cx))?))
     }
 
-    /// Begins to send a message; it has to be ready.
-    pub(super) fn start_send(&mut self, message: Data, compress: bool) -> Result<(), tungstenite::Error> {
-        let (is_text, message) = match message {
-            Data::Text(text) => (true, Bytes::from(text)),
-            Data::Binary(bytes) => (false, bytes),
-        };
-        let deflate = self.socket.get_mut().deflate().filter(|_| compress);
-        let mut fragments = match deflate.and_then(|deflate| deflate.compress(&message)) {
-            Some(compressed) => Fragments::new(is_text, compressed.into()).marked(),
-            None => Fragments::new(is_text, message),
-        };
-        let first = fragments.next().expect("a message has at least one");
-        self.unsent = fragments.has_more().then_some(fragments);
-        self.socket.start_send_unpin(Message::Frame(first))
+    /// Begins to send a packet; it has to be ready.
+    pub(super) fn start_send(&mut self, packet: &Packet, codec: Codec) -> Result<(), tungstenite::Error> {
+        if self.close_sent {
+            return Err(ProtocolError::SendAfterClosing.into());
+        }
+        let (prefix, data) = codec.frame_parts(packet);
+        let is_text = matches!(*data, Data::Text(_));
+        let compress = matches!(packet, Packet::Message(message) if message.compress);
+        let deflate = self.deflate.as_mut().filter(|_| compress);
+        match deflate.and_then(|deflate| deflate.compress(prefix, data.as_bytes())) {
+            Some(compressed) => self.outbound.push_message(is_text, true, &[], &compressed.into()),
+            None => self.outbound.push_message(is_text, false, prefix, &data),
+        }
+        Ok(())
     }
 
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
-        ready!(self.poll_unsent(cx))?;
-        ready!(self.poll_answers(cx))?;
-        if let Some(deflate) = self.socket.get_mut().deflate() {
+        ready!(self.outbound.poll_flush(&mut self.io, cx))?;
+        self.is_answering = false;
+        if let Some(deflate) = &mut self.deflate {
             deflate.rest_sending();
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Sends a close frame and waits for the server's.
+    /// Sends a close frame, and waits for the server's and for the end.
     pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
-        ready!(self.poll_unsent(cx))?;
-        ready!(self.socket.poll_close_unpin(cx))?;
-        while let Some(Ok(message)) = ready!(self.socket.poll_next_unpin(cx)) {
-            match (message, self.socket.get_mut().deflate()) {
-                (Message::Binary(_), Some(deflate)) => deflate.discard(),
-                (Message::Close(frame), _) => self.frame = frame.map(CloseFrame::from),
-                _ => {}
-            }
+        if !self.close_sent {
+            ready!(self.outbound.poll_room(&mut self.io, cx))?;
+            self.outbound.push_close(&[]);
+            self.close_sent = true;
+        }
+        ready!(self.poll_flush(cx))?;
+        while !self.ended {
+            let _ = ready!(self.poll_received(cx)); // nobody wants it any more
         }
         Poll::Ready(Ok(()))
     }
 
     /// What the server said in its close frame.
-    pub(super) fn close_frame(&self) -> Option<&CloseFrame> {
+    pub(super) const fn close_frame(&self) -> Option<&CloseFrame> {
         self.frame.as_ref()
     }
 
-    /// What it runs over, which counts.
-    pub(super) fn wire(&self) -> &Wire<T> {
-        self.socket.get_ref()
+    /// How many bytes have gone over the connection.
+    pub(super) const fn traffic(&self) -> Traffic {
+        Traffic { sent: self.outbound.written(), received: self.inbound.read(), posts: 0 }
     }
 
-    /// Sends what is left of the last message.
-    fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
-        while let Some(fragments) = &mut self.unsent {
-            ready!(self.socket.poll_ready_unpin(cx))?;
-            match fragments.next() {
-                Some(frame) => self.socket.start_send_unpin(Message::Frame(frame))?,
-                None => self.unsent = None,
+    /// How many bytes have come that messages may keep in memory.
+    pub(super) const fn received(&self) -> u64 {
+        self.inbound.read() + self.inflated
+    }
+
+    /// The next message, compressed if it is; nothing when the server has said goodbye, and at the end.
+    fn poll_received(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, tungstenite::Error>>> {
+        let failed = loop {
+            if self.ended {
+                return Poll::Ready(None);
             }
+            if self.close_received {
+                self.inbound.discard(); // all that is left is that the server ends the connection
+            }
+            match self.inbound.next() {
+                Ok(None) => {}
+                Ok(Some(Received::Pong)) => continue,
+                Ok(Some(Received::Ping(payload))) => {
+                    if !self.close_sent {
+                        self.outbound.push_pong(payload);
+                        self.is_answering = true;
+                    }
+                    continue;
+                }
+                Ok(Some(Received::Close(frame))) => {
+                    self.answer_close(frame);
+                    return Poll::Ready(None);
+                }
+                Ok(Some(Received::Message(message))) => return Poll::Ready(Some(Ok(message))),
+                Err(error) => break error,
+            }
+            if self.is_answering {
+                // Reading goes on meanwhile.
+                if let Poll::Ready(Err(error)) = self.poll_flush(cx) {
+                    break error;
+                }
+            }
+            match self.inbound.poll_read(&mut self.io, cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(_) if self.close_received => self.ended = true,
+                Poll::Ready(Ok(0)) => break ProtocolError::ResetWithoutClosingHandshake.into(),
+                Poll::Ready(Err(error)) => break error.into(),
+            }
+        };
+        self.fail(&failed, cx);
+        Poll::Ready(Some(Err(failed)))
+    }
+
+    /// Ends it, and tells the server what was wrong with what it sent, if that can go out at once. RFC 6455, section 7.1.7.
+    fn fail(&mut self, error: &tungstenite::Error, cx: &mut Context<'_>) {
+        self.ended = true;
+        let code: u16 = match error {
+            tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return,
+            tungstenite::Error::Protocol(_) => 1002,
+            tungstenite::Error::Utf8(_) => 1007,
+            tungstenite::Error::Capacity(_) => 1009,
+            _ => return,
+        };
+        if !self.close_sent {
+            self.outbound.push_close(&code.to_be_bytes());
+            self.close_sent = true;
+            let _ = self.poll_flush(cx); // nobody waits for it
         }
-        Poll::Ready(Ok(()))
     }
 
-    /// Sends what tungstenite has to send.
-    fn poll_answers(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tungstenite::Error>> {
-        ready!(self.socket.poll_flush_unpin(cx))?;
-        self.pings = 0;
-        Poll::Ready(Ok(()))
+    fn answer_close(&mut self, frame: Option<CloseFrame>) {
+        self.close_received = true;
+        self.frame = frame;
+        if !self.close_sent {
+            let payload = self.frame.as_ref().map(|frame| [&frame.code.to_be_bytes(), frame.text.as_bytes()].concat());
+            self.outbound.push_close(&payload.unwrap_or_default());
+            (self.close_sent, self.is_answering) = (true, true);
+        }
     }
 
-    /// Keeps what was received until the next read, if it is large, so that tungstenite finds its memory in use and
-    /// takes little for what comes next: it would keep the memory of a message that is gone by then.
-    fn keep_if_large(&mut self, message: &Bytes) {
-        self.large = (message.len() as u64 >= LARGE).then(|| message.clone());
+    /// What a message says.
+    fn read(&mut self, message: Message) -> Result<Data, tungstenite::Error> {
+        let Message { is_text, is_compressed, mut payload } = message;
+        if let (true, Some(deflate)) = (is_compressed, &mut self.deflate) {
+            payload = deflate.inflate(&payload)?;
+            self.inflated += payload.len() as u64;
+        }
+        Ok(if is_text { Text::from(Utf8Bytes::try_from(payload)?).into() } else { payload.into() })
     }
 }
 
@@ -129,61 +192,23 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for Messages<T> {
     type Item = Result<Data, tungstenite::Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            let polled = match self.pings {
-                MAX_PINGS.. => match self.poll_answers(cx) {
-                    Poll::Ready(Ok(())) => continue,
-                    failed => failed.map(|failed| failed.err().map(Err)),
-                },
-                _ => self.socket.poll_next_unpin(cx),
-            };
-            self.large = None;
-            if let (Poll::Pending, Some(deflate)) = (&polled, self.socket.get_mut().deflate()) {
-                deflate.rest_receiving();
-            }
-            let polled = ready!(polled);
-            if matches!(polled, None | Some(Err(_) | Ok(Message::Close(_)))) {
-                self.unsent = None; // nothing may follow
-            }
-            let message = match polled {
-                Some(Ok(Message::Text(text))) => {
-                    self.keep_if_large(text.as_ref());
-                    Ok(Text::from(text).into())
-                }
-                Some(Ok(Message::Binary(bytes))) => {
-                    self.keep_if_large(&bytes);
-                    match self.socket.get_mut().deflate() {
-                        Some(deflate) => deflate.restore(bytes),
-                        None => Ok(bytes.into()),
-                    }
-                }
-                Some(Ok(Message::Ping(_))) => {
-                    self.pings += 1;
-                    continue;
-                }
-                Some(Ok(Message::Pong(_) | Message::Frame(_))) => continue,
-                Some(Ok(Message::Close(frame))) => {
-                    self.frame = frame.map(CloseFrame::from);
-                    return Poll::Ready(None);
-                }
-                Some(Err(error)) => Err(error),
-                None => return Poll::Ready(None),
-            };
-            return Poll::Ready(Some(message));
+        let received = self.poll_received(cx);
+        if let (Poll::Pending, Some(deflate)) = (&received, &mut self.deflate) {
+            deflate.rest_receiving();
         }
+        Poll::Ready(match ready!(received) {
+            Some(Ok(message)) => {
+                let message = self.read(message);
+                if let Err(error) = &message {
+                    self.fail(error, cx);
+                }
+                Some(message)
+            }
+            Some(Err(error)) => Some(Err(error)),
+            None => None,
+        })
     }
 }
-
-impl From<tungstenite::protocol::CloseFrame> for CloseFrame {
-    fn from(frame: tungstenite::protocol::CloseFrame) -> Self {
-        Self { code: frame.code.into(), text: frame.reason.into() }
-    }
-}
-
-/// The read buffer of an idle session, which never shrinks. What comes in larger pieces is read ahead.
-const READ_BUFFER: usize = 4 << 10;
-/// How many pings are read while their answers can't be sent. Tungstenite keeps an answer to each, without a limit.
-const MAX_PINGS: u8 = 64;
 
 #[cfg(test)]
 mod tests;

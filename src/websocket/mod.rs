@@ -5,16 +5,15 @@ mod deflate;
 #[cfg(not(feature = "deflate"))]
 #[path = "without_deflate.rs"]
 mod deflate;
-mod fragments;
+mod frame;
 #[cfg(all(fuzzing, feature = "deflate"))]
 pub(crate) mod fuzzing;
+mod inbound;
 mod link;
 mod messages;
 mod opening;
-mod read_ahead;
-mod scanner;
+mod outbound;
 mod upgrade;
-mod wire;
 
 #[cfg(feature = "deflate")]
 pub use self::deflate::PerMessageDeflate;

@@ -69,7 +69,7 @@ impl<S: HttpClient> Upgrade<S> {
         let deflate = self.check(response.headers(), &key).map_err(|error| failed(error.into()))?;
         let upgrade = response.extensions_mut().remove::<OnUpgrade>().ok_or(Error::UpgradeUnsupported)?;
         let io = TokioIo::new(upgrade.await.map_err(|error| failed(error.into()))?);
-        Ok(Messages::new(io, self.max_message_size, deflate).await)
+        Ok(Messages::new(io, self.max_message_size, deflate))
     }
 
     fn request(&self, protocol: Protocol, sid: Option<&str>, key: &str) -> Result<Request<Bytes>, Error> {

@@ -6,7 +6,6 @@ use http::{HeaderMap, HeaderValue};
 use tokio_tungstenite::tungstenite;
 
 use super::upgrade::UpgradeError;
-use crate::Data;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum PerMessageDeflate {}
@@ -25,19 +24,11 @@ impl PerMessageDeflate {
 pub(super) enum Deflate {}
 
 impl Deflate {
-    pub(super) fn take_mark(&mut self, _: &mut u8) {
+    pub(super) fn compress(&mut self, _: &[u8], _: &[u8]) -> Option<Vec<u8>> {
         match *self {}
     }
 
-    pub(super) fn compress(&mut self, _: &[u8]) -> Option<Vec<u8>> {
-        match *self {}
-    }
-
-    pub(super) fn restore(&mut self, _: Bytes) -> Result<Data, tungstenite::Error> {
-        match *self {}
-    }
-
-    pub(super) fn discard(&mut self) {
+    pub(super) fn inflate(&mut self, _: &[u8]) -> Result<Bytes, tungstenite::Error> {
         match *self {}
     }
 

@@ -1,23 +1,13 @@
 //! permessage-deflate: messages, compressed one by one. RFC 7692.
-//!
-//! Tungstenite knows no extensions, and need not: what goes out compressed is handed to it as frames that bear the mark,
-//! and what comes in loses the mark on its way to tungstenite.
 
 mod deflater;
 mod inflater;
-mod marks;
 mod negotiation;
 
 use bytes::Bytes;
-use tokio_tungstenite::tungstenite::{self, Utf8Bytes};
+use tokio_tungstenite::tungstenite;
 
-use self::{
-    deflater::Deflater,
-    inflater::Inflater,
-    marks::{Mark, Marks},
-    negotiation::Agreement,
-};
-use crate::{Data, Text};
+use self::{deflater::Deflater, inflater::Inflater, negotiation::Agreement};
 
 /// Compression of WebSocket messages: permessage-deflate of RFC 7692, where the server agrees to it.
 ///
@@ -128,7 +118,6 @@ const fn clamp(bits: u8) -> u8 {
 pub(super) struct Deflate {
     threshold: usize,
     deflater: Deflater,
-    marks: Marks,
     inflater: Inflater,
 }
 
@@ -137,37 +126,23 @@ impl Deflate {
         Self {
             threshold: agreement.settings.threshold,
             deflater: Deflater::new(agreement),
-            marks: Marks::default(),
             inflater: Inflater::new(agreement, max_message_size),
         }
     }
 
-    /// Compresses a message, if it is large enough.
-    pub(super) fn compress(&mut self, message: &[u8]) -> Option<Vec<u8>> {
+    /// Compresses a message of `prefix` and then `payload`, if it is large enough.
+    pub(super) fn compress(&mut self, prefix: &[u8], payload: &[u8]) -> Option<Vec<u8>> {
+        let len = prefix.len() + payload.len();
         // Nothing at all is never compressed: zlib would say nothing at all, too.
-        (message.len() >= self.threshold.max(1)).then(|| self.deflater.deflate(message)).flatten()
+        (len >= self.threshold.max(1)).then(|| match prefix {
+            [] => self.deflater.deflate(payload),
+            prefix => self.deflater.deflate(&[prefix, payload].concat()), // beside what follows, a copy is nothing
+        })?
     }
 
-    /// Takes the mark, if there is one, from a frame that begins with this byte.
-    pub(super) fn take_mark(&mut self, byte: &mut u8) {
-        self.marks.take_from(byte);
-    }
-
-    /// Makes of the next binary message what its mark says it is.
-    pub(super) fn restore(&mut self, message: Bytes) -> Result<Data, tungstenite::Error> {
-        Ok(match self.marks.next() {
-            None | Some(Mark::Binary) => message.into(),
-            Some(Mark::CompressedBinary) => self.inflater.inflate(&message)?.into(),
-            Some(Mark::CompressedText) => {
-                let text = Bytes::from(self.inflater.inflate(&message)?);
-                Text::from(Utf8Bytes::try_from(text)?).into()
-            }
-        })
-    }
-
-    /// Forgets the next binary message, which nobody wants.
-    pub(super) fn discard(&mut self) {
-        self.marks.next();
+    /// Inflates a compressed message.
+    pub(super) fn inflate(&mut self, message: &[u8]) -> Result<Bytes, tungstenite::Error> {
+        Ok(self.inflater.inflate(message)?.into())
     }
 
     /// Gives back what memory it can while nothing is being sent.

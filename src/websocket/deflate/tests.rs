@@ -195,44 +195,17 @@ fn noise(len: usize) -> Vec<u8> {
 }
 
 #[test]
-fn marks_are_taken_from_messages_and_stay_on_what_may_not_bear_them() {
-    let mut deflate = Deflate::new(agreement(PerMessageDeflate::new()), 100);
-    for (before, after) in [
-        (0xC1, 0x82), // compressed text, whole
-        (0x41, 0x02), // and its first fragment
-        (0xC2, 0x82),
-        (0x42, 0x02),
-        (0x81, 0x81), // not compressed
-        (0x82, 0x82),
-        (0xC0, 0xC0), // a continuation has no mark
-        (0xC9, 0xC9), // nor have control frames
-        (0xF1, 0xB2), // the other reserved bits are nobody's
-    ] {
-        let mut byte = before;
-        deflate.take_mark(&mut byte);
-        assert_eq!(byte, after, "{before:x}");
-    }
-    let compressed = || Bytes::from(deflated(b"Hello"));
-    let (text, binary) = (Data::from("Hello"), Data::from(b"Hello".as_slice()));
-    for expected in [&text, &text, &binary, &binary] {
-        deflate.inflater = inflater(100);
-        assert_eq!(deflate.restore(compressed()).unwrap(), *expected);
-    }
-    assert_eq!(deflate.restore(compressed()).unwrap(), compressed().into(), "binary that is not compressed");
-}
-
-#[test]
-fn compressed_text_is_checked_to_be_text() {
-    let mut deflate = Deflate::new(agreement(PerMessageDeflate::new()), 100);
-    deflate.take_mark(&mut 0xC1);
-    let error = deflate.restore(deflated(&[0xFF, 0xFE]).into()).expect_err("no text");
-    assert!(matches!(error, tungstenite::Error::Utf8(_)));
-}
-
-#[test]
 fn messages_are_compressed_from_the_threshold_on_and_nothing_never_is() {
     for (threshold, len, compressed) in [(10, 9, false), (10, 10, true), (0, 1, true), (0, 0, false)] {
         let mut deflate = Deflate::new(agreement(PerMessageDeflate::new().threshold(threshold)), 100);
-        assert_eq!(deflate.compress(&vec![0; len]).is_some(), compressed, "{len} of {threshold}");
+        assert_eq!(deflate.compress(&[], &vec![0; len]).is_some(), compressed, "{len} of {threshold}");
     }
+}
+
+#[test]
+fn a_prefix_is_compressed_with_what_follows_and_counts() {
+    let mut deflate = Deflate::new(agreement(PerMessageDeflate::new().threshold(6)), 100);
+    assert_eq!(deflate.compress(b"4", b"1234"), None);
+    let compressed = deflate.compress(b"4", b"Hello").expect("it is large enough");
+    assert_eq!(deflate.inflate(&compressed).unwrap(), "4Hello");
 }

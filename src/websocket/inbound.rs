@@ -1,0 +1,262 @@
+use std::{
+    io, mem,
+    pin::pin,
+    task::{Context, Poll},
+};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio_tungstenite::tungstenite::{
+    self, Utf8Bytes,
+    error::{CapacityError, ProtocolError},
+    protocol::frame::coding::{CloseCode, Data},
+};
+
+use super::frame::{Header, Opcode};
+use crate::{CloseFrame, Text};
+
+/// What has come from the server: bytes, frames, messages. RFC 6455, sections 5 and 6.2.
+///
+/// Messages are slices of what was read, many of them of one read while data flows; a large one has memory of its own.
+/// What is large is given back once little comes, with the next heartbeat at the latest; more than 2 MiB, as soon as
+/// nothing comes.
+#[derive(Debug)]
+pub(super) struct Inbound {
+    buffer: BytesMut,
+    large: Large,                         // the payload that comes next, if it is large
+    header: Option<Header>,               // of the frame whose payload comes next
+    fragments: Option<Message<BytesMut>>, // of a message, so far
+    flow: Flow,
+    read: u64,
+    max_message_size: usize,
+    may_compress: bool,
+}
+
+/// Where a large payload gathers. Its memory serves the next one, too, if nobody has anything of it by then.
+#[derive(Debug, Default)]
+struct Large {
+    buffer: BytesMut,
+    size: usize, // of its memory
+}
+
+/// How much comes at a time.
+#[derive(Debug, Default)]
+struct Flow {
+    filled: bool, // the last read left no room
+    much: bool,   // has come since nothing came
+    any: bool,    // has come since nothing came
+}
+
+/// A message as it was sent, compressed or not.
+#[derive(Debug)]
+pub(super) struct Message<B = Bytes> {
+    pub(super) is_text: bool,
+    pub(super) is_compressed: bool,
+    pub(super) payload: B,
+}
+
+/// What a frame, or the last of a few, says.
+#[derive(Debug)]
+pub(super) enum Received {
+    Message(Message),
+    Ping(Bytes),
+    Pong,
+    Close(Option<CloseFrame>),
+}
+
+impl Inbound {
+    pub(super) fn new(max_message_size: usize, may_compress: bool) -> Self {
+        Self {
+            buffer: BytesMut::new(),
+            large: Large::default(),
+            header: None,
+            fragments: None,
+            flow: Flow::default(),
+            read: 0,
+            max_message_size: max_message_size.min(isize::MAX as usize), // no buffer has room for more
+            may_compress,
+        }
+    }
+
+    /// How many bytes were read so far.
+    pub(super) const fn read(&self) -> u64 {
+        self.read
+    }
+
+    /// Takes the next of what has been read; nothing until more is.
+    pub(super) fn next(&mut self) -> Result<Option<Received>, tungstenite::Error> {
+        loop {
+            let header = match self.header {
+                Some(header) => header,
+                None => {
+                    let Some((header, len)) = Header::parse(&self.buffer)? else { return Ok(None) };
+                    self.check(&header)?;
+                    self.buffer.advance(len);
+                    header
+                }
+            };
+            let Some(payload) = self.payload(header.len as usize) else {
+                self.header = Some(header);
+                return Ok(None);
+            };
+            self.header = None;
+            let is_text = match header.opcode {
+                Opcode::Ping => return Ok(Some(Received::Ping(payload.freeze()))),
+                Opcode::Pong => return Ok(Some(Received::Pong)),
+                Opcode::Close => return close_frame(&payload).map(Received::Close).map(Some),
+                Opcode::Continue => None,
+                Opcode::Text => Some(true),
+                Opcode::Binary => Some(false),
+            };
+            let message = match (is_text, self.fragments.take()) {
+                (None, Some(mut message)) => {
+                    message.payload.extend_from_slice(&payload);
+                    message
+                }
+                (is_text, _) => {
+                    let is_text = is_text.unwrap_or_default(); // what continues nothing was refused
+                    // What is extended takes memory of its own, and as much as it is a part of.
+                    let apart = !header.is_final && payload.len() <= FLOWING;
+                    let payload = if apart { BytesMut::from(&payload[..]) } else { payload };
+                    Message { is_text, is_compressed: header.rsv1, payload }
+                }
+            };
+            if header.is_final {
+                let Message { is_text, is_compressed, payload } = message;
+                return Ok(Some(Received::Message(Message { is_text, is_compressed, payload: payload.freeze() })));
+            }
+            self.fragments = Some(message);
+        }
+    }
+
+    /// Takes the next payload, which is of so many bytes, if it has come in whole.
+    fn payload(&mut self, len: usize) -> Option<BytesMut> {
+        if len <= FLOWING {
+            return (self.buffer.len() >= len).then(|| self.buffer.split_to(len));
+        }
+        let large = self.large.room_for(len);
+        // What was read together with the header, 64 KiB at most. All the rest is read to where it stays.
+        let here = self.buffer.len().min(len - large.len());
+        large.extend_from_slice(&self.buffer.split_to(here));
+        (large.len() == len).then(|| large.split())
+    }
+
+    /// Checks what a header may say here, before its payload has come.
+    fn check(&self, header: &Header) -> Result<(), tungstenite::Error> {
+        let so_far = match (header.opcode, &self.fragments) {
+            (Opcode::Text, Some(_)) => return Err(ProtocolError::ExpectedFragment(Data::Text).into()),
+            (Opcode::Binary, Some(_)) => return Err(ProtocolError::ExpectedFragment(Data::Binary).into()),
+            (Opcode::Continue, None) => return Err(ProtocolError::UnexpectedContinueFrame.into()),
+            (Opcode::Continue, Some(message)) => message.payload.len(),
+            _ => 0,
+        };
+        let begins_message = matches!(header.opcode, Opcode::Text | Opcode::Binary);
+        if header.rsv1 && !(begins_message && self.may_compress) {
+            return Err(ProtocolError::NonZeroReservedBits.into()); // RFC 7692, section 6
+        }
+        let is_data = begins_message || header.opcode == Opcode::Continue;
+        let size = usize::try_from(header.len).map_or(usize::MAX, |len| len.saturating_add(so_far));
+        if is_data && size > self.max_message_size {
+            return Err(CapacityError::MessageTooLong { size, max_size: self.max_message_size }.into());
+        }
+        Ok(())
+    }
+
+    /// Forgets what has been read, and what was to come.
+    pub(super) fn discard(&mut self) {
+        (self.header, self.fragments) = (None, None);
+        self.large = Large::default();
+        self.buffer.clear();
+    }
+
+    /// Reads more; ready with how many bytes that were, none at the end of the stream.
+    pub(super) fn poll_read<T: AsyncRead + Unpin>(
+        &mut self,
+        io: &mut T,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let expected = self.header.map_or(0, |header| header.len as usize); // it was checked against the limit
+        let (buffer, room) = if expected > FLOWING {
+            let large = self.large.room_for(expected);
+            let left = expected - large.len();
+            (large, left)
+        } else {
+            make_room(&mut self.buffer, if self.flow.filled || expected > IDLE { FLOWING } else { IDLE });
+            let room = self.buffer.capacity() - self.buffer.len();
+            (&mut self.buffer, room)
+        };
+        let read = pin!(io.read_buf(&mut buffer.limit(room))).poll(cx)?;
+        let Poll::Ready(read) = read else {
+            self.rest();
+            return Poll::Pending;
+        };
+        self.flow = Flow { filled: read == room, much: self.flow.much || read > IDLE, any: true };
+        self.read += read as u64;
+        Poll::Ready(Ok(read))
+    }
+
+    /// Gives back what is large if little has come, and now nothing does. Data comes in bursts, and what was used for one
+    /// is kept for the next.
+    fn rest(&mut self) {
+        let Flow { much, any, .. } = mem::take(&mut self.flow);
+        if self.header.is_some() {
+            return;
+        }
+        let is_little = any && !much;
+        if is_little || self.large.size > KEPT {
+            self.large = Large::default();
+        }
+        if is_little && self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+    }
+}
+
+impl Large {
+    /// The buffer, with room for a payload of so many bytes in all, or for the next part of it.
+    fn room_for(&mut self, len: usize) -> &mut BytesMut {
+        if self.buffer.is_empty() && self.size / 2 > len {
+            *self = Self::default(); // a message is not to keep so much more than it has
+        }
+        let ahead = if self.buffer.len() < AHEAD { len.min(AHEAD) } else { len };
+        if self.buffer.capacity() < ahead {
+            // If nobody has anything of it any more, this finds its room again.
+            self.buffer.reserve(ahead - self.buffer.len());
+            self.size = self.buffer.capacity();
+        }
+        &mut self.buffer
+    }
+}
+
+/// Makes room for a read of about so many bytes: in the same memory, if nobody has anything of it.
+fn make_room(buffer: &mut BytesMut, size: usize) {
+    if buffer.capacity() - buffer.len() < size / 2 {
+        buffer.reserve(size.saturating_sub(buffer.len()).max(size / 2));
+    }
+}
+
+/// Reads what is in a close frame. RFC 6455, sections 5.5.1 and 7.4.
+fn close_frame(payload: &[u8]) -> Result<Option<CloseFrame>, tungstenite::Error> {
+    let Some((code, text)) = payload.split_first_chunk() else {
+        let is_empty = payload.is_empty();
+        return if is_empty { Ok(None) } else { Err(ProtocolError::InvalidCloseSequence.into()) };
+    };
+    let code = u16::from_be_bytes(*code);
+    if !CloseCode::from(code).is_allowed() {
+        return Err(ProtocolError::InvalidCloseSequence.into());
+    }
+    let text = Utf8Bytes::try_from(Bytes::copy_from_slice(text))?;
+    Ok(Some(CloseFrame { code, text: Text::from(text) }))
+}
+
+/// How much is read at once while data flows: a message up to this size may share its memory with others.
+const FLOWING: usize = 64 << 10;
+/// How much room is made for what a header only promises: who has sent so much of it is believed to send the rest.
+const AHEAD: usize = 512 << 10;
+/// How much memory for large payloads is kept until little comes.
+const KEPT: usize = 2 << 20;
+/// How much an idle session has room for.
+const IDLE: usize = 4 << 10;
+
+#[cfg(test)]
+mod tests;

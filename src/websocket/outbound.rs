@@ -1,0 +1,163 @@
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+
+use super::frame::{Header, MAX_SHORT, Opcode, mask};
+use crate::Data;
+
+/// What goes to the server: messages, frames, bytes. RFC 6455, sections 5 and 6.1.
+///
+/// Frames gather, to go out together with one system call. They are of a bounded size, and so is what gathers; the rest
+/// of a larger message follows as there is room, and answers to pings go between its frames. The memory is given back once
+/// little is sent, with the next heartbeat at the latest.
+#[derive(Debug, Default)]
+pub(super) struct Outbound {
+    buffer: Vec<u8>,       // whole frames
+    gone: usize,           // how much of them is written
+    answer: Option<Bytes>, // to the last ping, which is enough
+    rest: Option<Rest>,
+    written: u64,
+}
+
+/// What is left of a message.
+#[derive(Debug)]
+struct Rest {
+    opcode: Opcode,
+    rsv1: bool,
+    prefix: &'static [u8],
+    payload: Bytes,
+}
+
+impl Outbound {
+    /// How many bytes were written so far.
+    pub(super) const fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Whether more can be put in.
+    pub(super) fn has_room(&self) -> bool {
+        self.rest.is_none() && self.answer.is_none() && self.buffer.len() < SIZE
+    }
+
+    /// Puts a message in, as there is room for it. Its payload is `prefix` and then `payload`.
+    pub(super) fn push_message(&mut self, is_text: bool, is_compressed: bool, prefix: &'static [u8], data: &Data) {
+        let opcode = if is_text { Opcode::Text } else { Opcode::Binary };
+        let payload = data.as_bytes();
+        if payload.len() <= SIZE {
+            let len = (prefix.len() + payload.len()) as u64;
+            self.push(Header { is_final: true, rsv1: is_compressed, opcode, len }, prefix, payload);
+        } else {
+            self.rest = Some(Rest { opcode, rsv1: is_compressed, prefix, payload: data.clone().into() });
+            self.refill();
+        }
+    }
+
+    /// Answers a ping as soon as there is room, between two frames of a message perhaps.
+    pub(super) fn push_pong(&mut self, payload: Bytes) {
+        self.answer = Some(payload);
+        self.refill();
+    }
+
+    /// Puts in a close frame, after which nothing goes; what is left of a message is forgotten.
+    pub(super) fn push_close(&mut self, payload: &[u8]) {
+        (self.rest, self.answer) = (None, None);
+        self.push_control(Opcode::Close, payload);
+    }
+
+    /// Writes until there is room again.
+    pub(super) fn poll_room<T: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut T,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while !self.has_room() {
+            ready!(self.poll_write(io, cx))?;
+            self.refill();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes all of it.
+    pub(super) fn poll_flush<T: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut T,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.poll_room(io, cx))?;
+        ready!(self.poll_write(io, cx))?;
+        Pin::new(io).poll_flush(cx)
+    }
+
+    /// Writes the frames that have gathered.
+    fn poll_write<T: AsyncWrite + Unpin>(&mut self, io: &mut T, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.gone < self.buffer.len() {
+            let written = ready!(Pin::new(&mut *io).poll_write(cx, &self.buffer[self.gone..]))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.gone += written;
+            self.written += written as u64;
+        }
+        if self.gone <= IDLE && self.buffer.capacity() > IDLE && self.gone > 0 {
+            self.buffer = Vec::new(); // little is sent now, a heartbeat perhaps
+        }
+        self.gone = 0;
+        self.buffer.clear();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Puts in what there is room for now.
+    fn refill(&mut self) {
+        while self.buffer.len() < SIZE {
+            if let Some(answer) = self.answer.take() {
+                self.push_control(Opcode::Pong, &answer);
+            } else if let Some(rest) = self.rest.take() {
+                self.rest = self.push_some(rest);
+            } else {
+                break;
+            }
+        }
+    }
+
+    /// Puts in the next frame of a message, and gives what is left of that.
+    fn push_some(&mut self, rest: Rest) -> Option<Rest> {
+        let Rest { opcode, rsv1, prefix, mut payload } = rest;
+        let here = payload.split_to(payload.len().min(SIZE));
+        let is_final = payload.is_empty();
+        let len = (prefix.len() + here.len()) as u64;
+        self.push(Header { is_final, rsv1, opcode, len }, prefix, &here);
+        (!is_final).then_some(Rest { opcode: Opcode::Continue, rsv1: false, prefix: &[], payload })
+    }
+
+    fn push_control(&mut self, opcode: Opcode, payload: &[u8]) {
+        let payload = &payload[..payload.len().min(MAX_SHORT.into())];
+        self.push(Header { is_final: true, rsv1: false, opcode, len: payload.len() as u64 }, &[], payload);
+    }
+
+    /// Puts a frame in, and so copies its payload: it has to be masked.
+    fn push(&mut self, header: Header, prefix: &[u8], payload: &[u8]) {
+        let key = rand::random();
+        let needed = MAX_HEADER + prefix.len() + payload.len();
+        let is_flowing = self.buffer.len() + needed > IDLE;
+        self.buffer.reserve(if is_flowing { needed.max(SIZE) } else { needed });
+        header.put(key, &mut self.buffer);
+        let begin = self.buffer.len();
+        self.buffer.extend_from_slice(prefix);
+        self.buffer.extend_from_slice(payload);
+        mask(&mut self.buffer[begin..], key);
+    }
+}
+
+/// How many bytes gather before they have to be written, and go in one frame of a message.
+pub(super) const SIZE: usize = 64 << 10;
+/// How much is kept while nothing is sent.
+const IDLE: usize = 4 << 10;
+const MAX_HEADER: usize = 14;
+
+#[cfg(test)]
+mod tests;
