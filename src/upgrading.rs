@@ -37,6 +37,7 @@ pin_project! {
         timer: Sleep,
         engine: Engine,
         fed: usize, // packets since it was last driven
+        fed_bytes: usize,
         opener: Option<Opener<L>>, // none once nothing more is to be opened
         wakers: Arc<Wakers>,
         span: Span, // of the session
@@ -68,6 +69,7 @@ impl<L: Link + Unpin> Upgrading<L> {
             timer: tokio::time::sleep_until((now + settings.handshake_timeout).into()),
             engine: Engine::new(settings, now),
             fed: 0,
+            fed_bytes: 0,
             opener,
             wakers: Arc::default(),
             span: debug_span!("engineio", sid = Empty), // which is known once it is open
@@ -104,10 +106,10 @@ impl<L: Link + Unpin> Stream for Upgrading<L> {
     type Item = Event;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        // Also while events wait: who takes them one by one is no reason to let a heartbeat go unanswered. And after the
-        // last: what was begun when the session was given up has still to be ended.
+        // Events that wait go first, but only while nothing else is to be done: who takes them one by one is no reason to
+        // let a heartbeat go unanswered. And what was begun when the session was given up has still to be ended.
         let is_over = |engine: &Engine| engine.is_ended() && engine.state() == State::Closed;
-        if !is_over(&self.engine) {
+        if !is_over(&self.engine) && (self.wakers.is_woken() || !self.engine.has_event()) {
             self.as_mut().drive(Half::Reader, cx);
         }
         match self.as_mut().project().engine.poll_event() {
@@ -121,7 +123,7 @@ impl<L: Link + Unpin> Sink<Packet> for Upgrading<L> {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if self.fed >= FEED || !self.engine.has_room() {
+        if self.fed >= FEED || self.fed_bytes >= FEED_BYTES || !self.engine.has_room() {
             self.as_mut().drive(Half::Writer, cx); // less than this is left to gather, and goes out as one
         }
         if self.engine.is_closing() {
@@ -136,8 +138,9 @@ impl<L: Link + Unpin> Sink<Packet> for Upgrading<L> {
     fn start_send(self: Pin<&mut Self>, packet: Packet) -> Result<(), Error> {
         let this = self.project();
         let events = this.engine.events();
-        let sent = this.engine.send(packet);
         *this.fed += 1;
+        *this.fed_bytes += packet.data_len();
+        let sent = this.engine.send(packet);
         if this.engine.events() > events {
             this.wakers.wake_other(Half::Writer);
         }
@@ -177,8 +180,11 @@ fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// How many packets gather before the sink writes them unasked, and then each time before it tries once more.
-const FEED: usize = 64;
+/// How many packets gather before the sink writes them unasked, and then each time before it tries once more: about as
+/// many as a transport writes at once.
+const FEED: usize = 512;
+/// How many bytes of theirs.
+const FEED_BYTES: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,10 @@
 //! One waker for two tasks.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Wake, Waker},
 };
 
@@ -14,6 +17,7 @@ use futures::task::AtomicWaker;
 pub(crate) struct Wakers {
     reader: AtomicWaker,
     writer: AtomicWaker,
+    woken: AtomicBool,
 }
 
 /// Which half is polled.
@@ -30,6 +34,16 @@ impl Wakers {
             Half::Reader => self.reader.register(cx.waker()),
             Half::Writer => self.writer.register(cx.waker()),
         }
+    }
+
+    /// Whether anything has moved since [`rest`](Self::rest): while nothing has, there is nothing to be done.
+    pub(crate) fn is_woken(&self) -> bool {
+        self.woken.load(Ordering::Acquire)
+    }
+
+    /// All is about to be seen to.
+    pub(crate) fn rest(&self) {
+        self.woken.store(false, Ordering::Release);
     }
 
     /// Wakes the task that polls the other half.
@@ -52,6 +66,7 @@ impl Wake for Wakers {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::Release);
         self.reader.wake();
         self.writer.wake();
     }

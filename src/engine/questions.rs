@@ -59,6 +59,16 @@ impl Engine {
         self.inbox.len()
     }
 
+    /// Whether it is open, and goes nowhere else.
+    pub(crate) fn is_steady(&self) -> bool {
+        self.state == State::Open && self.trial.is_none() && !self.upgrade_due
+    }
+
+    /// Whether an event is there to be taken.
+    pub(crate) fn has_event(&self) -> bool {
+        self.inbox.len() > 0 && !self.awaits_protocol()
+    }
+
     /// How many bytes had come before those that brought the last message that is out.
     pub(crate) fn received_before(&self) -> u64 {
         self.inbox.received_before()

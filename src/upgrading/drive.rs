@@ -5,7 +5,7 @@ use std::{
     mem,
     pin::Pin,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use futures::SinkExt;
@@ -24,10 +24,12 @@ impl<L: Link + Unpin> Upgrading<L> {
     pub(super) fn drive(mut self: Pin<&mut Self>, half: Half, cx: &mut Context<'_>) {
         let span = self.span.clone();
         let _entered = span.enter();
+        self.wakers.rest(); // before anything is looked at: what moves from here on counts
         self.wakers.register(half, cx);
         let waker = self.wakers.both();
         let cx = &mut Context::from_waker(&waker);
-        *self.as_mut().project().fed = 0;
+        let this = self.as_mut().project();
+        (*this.fed, *this.fed_bytes) = (0, 0);
         for round in 0..ROUNDS {
             // When nothing moves, every part is pending and holds our waker. A failure is told to the engine, which
             // turns it into events.
@@ -40,9 +42,15 @@ impl<L: Link + Unpin> Upgrading<L> {
             let fired = self.as_mut().drive_timer(now, caught_up, cx);
             let wrote = self.as_mut().drive_write(now, cx);
             self.as_mut().drop_unneeded();
-            if caught_up && !(fired || wrote || opened || switched) {
-                if round > 0 {
+            let is_done = caught_up && !(fired || wrote || opened || switched);
+            // More of the same can wait until the reader has taken what has come; a session that changes can't.
+            let has_event = half == Half::Reader && self.engine.has_event() && self.engine.is_steady();
+            if is_done || has_event {
+                if round > 0 || !is_done {
                     self.wakers.wake_other(half);
+                }
+                if has_event && !(is_done && self.engine.wants_read()) {
+                    self.as_mut().drive_soon(now, cx);
                 }
                 return;
             }
@@ -75,6 +83,16 @@ impl<L: Link + Unpin> Upgrading<L> {
             this.timer.as_mut().reset(deadline.into());
         }
         this.timer.poll(cx).is_ready()
+    }
+
+    /// Has us woken in a while: there is more to be done once the reader has taken what waits for it.
+    fn drive_soon(self: Pin<&mut Self>, now: Instant, cx: &mut Context<'_>) {
+        let mut this = self.project();
+        let soon = now + SOON;
+        if this.timer.is_elapsed() || soon < this.timer.deadline().into_std() {
+            this.timer.as_mut().reset(soon.into());
+            let _ = this.timer.poll(cx); // it has just been set
+        }
     }
 
     /// Writes what may be written.
@@ -212,8 +230,11 @@ fn read<L: Link + Unpin>(
 ) -> bool {
     let via = slot.via;
     let mut link = Pin::new(&mut slot.link);
-    let mut moved = false;
+    let (mut moved, mut bytes) = (false, 0);
     for _ in 0..PACKETS {
+        if bytes >= BYTES {
+            break; // what the reader has done with may serve for what comes next
+        }
         let on_trial = via != engine.transport(); // what comes there needs no room
         if !(engine.wants_read() || on_trial && engine.trial() == Some(via)) {
             break;
@@ -229,6 +250,7 @@ fn read<L: Link + Unpin>(
                     span.record("sid", handshake.sid.as_str());
                 }
                 trace!(transport = %via, packet = packet.kind(), bytes = packet.data_len(), "received");
+                bytes += packet.data_len();
                 engine.handle_packet(packet, via, now);
             }
             Poll::Ready(Some(Err(error))) => {
@@ -284,5 +306,9 @@ fn replace<L: Link>(place: &mut Option<Slot<L>>, slot: Option<Slot<L>>, traffic:
 
 /// How many rounds of I/O one poll may take.
 pub(super) const ROUNDS: usize = 16;
+/// How long a session may go undriven while events are taken from it, one by one, and there would be more to be done.
+const SOON: Duration = Duration::from_millis(100);
 /// How many packets are read from a transport in a round.
 pub(super) const PACKETS: usize = 64;
+/// How many bytes of data, with the packet that exceeds them.
+const BYTES: usize = 256 << 10;
