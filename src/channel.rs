@@ -1,73 +1,112 @@
 //! A channel that is bounded by the number of what waits in it, and by its bytes.
 
 use std::{
-    mem,
+    collections::VecDeque,
+    fmt, mem,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
 };
 
-use futures::{
-    SinkExt, Stream, StreamExt,
-    channel::mpsc::{self, SendError},
-};
+use futures::Stream;
 
-/// Makes a channel in which `capacity` items wait, and one more for each sender, as long as they have less than
-/// `max_bytes`; what crosses that limit is still let in.
+/// Makes a channel in which `capacity` items wait, as long as they have less than `max_bytes`; what crosses that limit is
+/// still let in.
 pub(crate) fn channel<T>(capacity: usize, max_bytes: u64) -> (Sender<T>, Receiver<T>) {
-    let (sender, receiver) = mpsc::channel(capacity);
-    let load = Arc::new(Load { max_bytes, state: Mutex::default() });
-    (Sender { inner: sender, load: Arc::clone(&load) }, Receiver { inner: receiver, load })
+    let state =
+        State { items: VecDeque::new(), bytes: 0, receiver: None, waiting: Vec::new(), senders: 1, is_closed: false };
+    let shared = Arc::new(Shared { capacity, max_bytes, state: Mutex::new(state) });
+    (Sender(Arc::clone(&shared)), Receiver(shared))
 }
 
-#[derive(Clone, Debug)]
-pub(crate) struct Sender<T> {
-    inner: mpsc::Sender<(T, u64)>,
-    load: Arc<Load>,
-}
+#[derive(Debug)]
+pub(crate) struct Sender<T>(Arc<Shared<T>>);
+
+/// Nobody receives any more.
+#[derive(Debug)]
+pub(crate) struct Closed;
 
 impl<T> Sender<T> {
     /// Ready when there is room, or with an error when the receiver is closed.
-    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        ready!(self.inner.poll_ready(cx))?;
-        match self.load.poll_room(cx) {
-            Poll::Pending if self.inner.is_closed() => self.inner.poll_ready(cx), // since then, and nobody will wake us
-            room => room.map(Ok),
+    pub(crate) fn poll_ready(&mut self, cx: &Context<'_>) -> Poll<Result<(), Closed>> {
+        let mut state = self.0.lock();
+        if state.is_closed {
+            return Poll::Ready(Err(Closed));
         }
+        if state.items.len() < self.0.capacity && state.bytes < self.0.max_bytes {
+            return Poll::Ready(Ok(()));
+        }
+        if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            state.waiting.push(cx.waker().clone());
+        }
+        Poll::Pending
     }
 
     /// Sends an item that counts for so many bytes.
-    pub(crate) fn start_send(&mut self, item: T, bytes: u64) -> Result<(), SendError> {
-        self.load.add(bytes);
-        self.inner.start_send((item, bytes)).inspect_err(|_| self.load.remove(bytes))
+    pub(crate) fn start_send(&mut self, item: T, bytes: u64) -> Result<(), Closed> {
+        let mut state = self.0.lock();
+        if state.is_closed {
+            return Err(Closed);
+        }
+        state.items.push_back((item, bytes));
+        state.bytes += bytes;
+        state.wake_receiver();
+        Ok(())
     }
+}
 
-    /// Ready when what this sender has sent leaves it room for more items.
-    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.inner.poll_flush_unpin(cx)
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        self.0.lock().senders += 1;
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.senders -= 1;
+        if state.senders == 0 {
+            state.wake_receiver();
+        }
     }
 }
 
 #[derive(Debug)]
-pub(crate) struct Receiver<T> {
-    inner: mpsc::Receiver<(T, u64)>,
-    load: Arc<Load>,
-}
+pub(crate) struct Receiver<T>(Arc<Shared<T>>);
 
 impl<T> Receiver<T> {
     /// Lets nothing more in; what is in stays.
     pub(crate) fn close(&mut self) {
-        self.inner.close();
-        self.load.wake();
+        let waiting = {
+            let mut state = self.0.lock();
+            state.is_closed = true;
+            mem::take(&mut state.waiting)
+        };
+        waiting.into_iter().for_each(Waker::wake);
     }
 }
 
 impl<T> Stream for Receiver<T> {
     type Item = T;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let Some((item, bytes)) = ready!(self.inner.poll_next_unpin(cx)) else { return Poll::Ready(None) };
-        self.load.remove(bytes);
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let mut state = self.0.lock();
+        let Some((item, bytes)) = state.items.pop_front() else {
+            if state.is_closed || state.senders == 0 {
+                return Poll::Ready(None);
+            }
+            state.receiver = Some(cx.waker().clone());
+            return Poll::Pending;
+        };
+        state.bytes -= bytes;
+        // Not for each item: who sends and who receives would be woken in turns.
+        let has_room = state.items.len() <= self.0.capacity / 2 && state.bytes <= self.0.max_bytes / 2;
+        if has_room && !state.waiting.is_empty() {
+            let waiting = mem::take(&mut state.waiting);
+            drop(state);
+            waiting.into_iter().for_each(Waker::wake);
+        }
         Poll::Ready(Some(item))
     }
 }
@@ -75,53 +114,53 @@ impl<T> Stream for Receiver<T> {
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         self.close();
+        let items = mem::take(&mut self.0.lock().items); // dropped when nothing is locked
+        drop(items);
     }
 }
 
-/// The bytes in a channel, and who waits for them to be fewer.
-#[derive(Debug)]
-struct Load {
+struct Shared<T> {
+    capacity: usize,
     max_bytes: u64,
-    state: Mutex<(u64, Vec<Waker>)>,
+    state: Mutex<State<T>>,
 }
 
-impl Load {
-    fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
-        let (bytes, waiting) = &mut *self.lock();
-        if *bytes < self.max_bytes {
-            return Poll::Ready(());
-        }
-        if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            waiting.push(cx.waker().clone());
-        }
-        Poll::Pending
-    }
+struct State<T> {
+    items: VecDeque<(T, u64)>, // each with its bytes
+    bytes: u64,
+    receiver: Option<Waker>, // if it waits for an item
+    waiting: Vec<Waker>,     // senders, for room
+    senders: usize,
+    is_closed: bool,
+}
 
-    fn add(&self, bytes: u64) {
-        self.lock().0 += bytes;
+impl<T> fmt::Debug for Shared<T> {
+    /// Without what waits: that is the user's alone.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("capacity", &self.capacity)
+            .field("max_bytes", &self.max_bytes)
+            .finish_non_exhaustive()
     }
+}
 
-    fn remove(&self, bytes: u64) {
-        let mut state = self.lock();
-        state.0 -= bytes;
-        if state.0 < self.max_bytes && !state.1.is_empty() {
-            drop(state);
-            self.wake();
-        }
-    }
-
-    fn wake(&self) {
-        let waiting = mem::take(&mut self.lock().1);
-        waiting.into_iter().for_each(Waker::wake);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, (u64, Vec<Waker>)> {
+impl<T> Shared<T> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> State<T> {
+    fn wake_receiver(&mut self) {
+        if let Some(receiver) = self.receiver.take() {
+            receiver.wake();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::StreamExt;
     use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
 
     use super::*;

@@ -24,7 +24,7 @@ pub enum Event {
     /// The session failed, or a packet that was already taken had to be refused.
     Error(Error),
     /// The session has ended. Always the last.
-    Close(Close),
+    Close(Box<Close>),
     /// The server's heartbeat came (protocol 4).
     Ping,
     /// The server answered our heartbeat (protocol 3).

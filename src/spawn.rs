@@ -80,8 +80,8 @@ impl Sink<Packet> for Sender {
         self.to_task.start_send(packet, bytes).map_err(|_| Error::Closed)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.to_task.poll_flush(cx).map_err(|_| Error::Closed)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(())) // the task sees to it
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -160,8 +160,14 @@ impl Future for Task {
         if self.close.is_raised(cx) {
             self.begin_to_close();
         }
-        for _ in 0..CAPACITY {
-            let told = self.poll_events(cx);
+        for _ in 0..ROUNDS {
+            let mut told = self.poll_events(cx);
+            for _ in 1..CAPACITY {
+                match told {
+                    Poll::Ready(Some(())) => told = self.poll_events(cx), // they are there: the session is driven once for all
+                    _ => break,
+                }
+            }
             let took = self.poll_packets(cx);
             if self.closing && self.packets.is_none() {
                 let _ = self.socket.poll_close_unpin(cx);
@@ -242,5 +248,7 @@ impl Task {
 
 /// How many packets, and how many events, wait between the user and the task, beside those that the socket queues.
 const CAPACITY: usize = 64;
+/// How often the session is driven in one turn.
+const ROUNDS: usize = 16;
 /// How many bytes of either, up to the one that crosses this limit.
 const MAX_BYTES: u64 = 1 << 20;

@@ -176,7 +176,7 @@ async fn talk(cell: Cell, client: ClientBuilder, relay: &Relay) -> Story {
             Event::Upgrade(_) => story.upgraded = Some(Ok(())),
             Event::UpgradeError(error) => story.upgraded = Some(Err(error)),
             Event::Error(error) => story.errors.push(error),
-            Event::Close(close) => story.close = Some(close),
+            Event::Close(close) => story.close = Some(*close),
             _ => {}
         }
         let settled = cell.way != Way::Upgrade || story.upgraded.is_some();

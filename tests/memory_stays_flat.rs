@@ -85,8 +85,12 @@ async fn flood(server: &mut Reference, transport: Transport, size: usize, spawne
 /// What a session may take for what waits to be read.
 fn bound(transport: Transport, size: usize, spawned: bool) -> usize {
     // Replies to polling come with a MiB of messages, into a buffer that grows twofold; while one is read, there may be
-    // little left to take of another.
-    let (reply, growth) = if transport == Transport::Polling { (MIB + size, 2) } else { (size, 1) };
+    // little left to take of another. Small messages of a WebSocket share the memory of one read, half of which may be
+    // left over.
+    let (reply, growth) = match transport {
+        Transport::Polling => (MIB + size, 2),
+        _ => (size, if size < MIB { 2 } else { 1 }),
+    };
     let queued = (MAX_QUEUED_EVENTS * size).min(LIMIT + size);
     let on_its_way = if spawned { (64 * size).min(MIB) + 2 * size } else { 0 };
     growth * (queued + on_its_way + 2 * reply) + 2 * MIB
@@ -233,7 +237,7 @@ async fn feed_all(sink: &mut (impl Sink<Packet, Error = Error> + Unpin), size: u
 async fn last(mut events: impl Stream<Item = Event> + Unpin) -> Close {
     loop {
         if let Event::Close(close) = events.next().await.expect("the last event is the close") {
-            return close;
+            return *close;
         }
     }
 }

@@ -133,7 +133,7 @@ fn polling(upgrades: &str, set: impl FnOnce(ClientBuilder) -> ClientBuilder) -> 
 async fn close(mut socket: Socket) -> Close {
     loop {
         match socket.next().await {
-            Some(Event::Close(close)) => return close,
+            Some(Event::Close(close)) => return *close,
             Some(_) => {}
             None => panic!("there is a close event"),
         }

@@ -58,7 +58,7 @@ impl Inbox {
 
     /// Queues the last event.
     pub(crate) fn close(&mut self, close: Close) {
-        self.push(Event::Close(close));
+        self.push(Event::Close(Box::new(close)));
         self.closed = true;
     }
 

@@ -55,7 +55,7 @@ impl Session {
         let last = std::iter::from_fn(|| self.engine.poll_event()).last();
         assert!(self.engine.is_ended());
         match last {
-            Some(Event::Close(close)) => close,
+            Some(Event::Close(close)) => *close,
             other => panic!("no close event but {other:?}"),
         }
     }

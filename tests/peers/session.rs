@@ -104,7 +104,7 @@ impl Session {
             if let Event::Close(close) = self.next("the end").await {
                 let after = within(format!("{}: after the end", self.name), self.socket.next()).await;
                 assert!(after.is_none(), "{}: {after:?} after the end", self.name);
-                return close;
+                return *close;
             }
         }
     }
