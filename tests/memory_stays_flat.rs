@@ -85,11 +85,11 @@ async fn flood(server: &mut Reference, transport: Transport, size: usize, spawne
 /// What a session may take for what waits to be read.
 fn bound(transport: Transport, size: usize, spawned: bool) -> usize {
     // Replies to polling come with a MiB of messages, into a buffer that grows twofold; while one is read, there may be
-    // little left to take of another. Small messages of a WebSocket share the memory of one read, half of which may be
-    // left over.
+    // little left to take of another. Small messages of a WebSocket share the memory of one read; those that come one by
+    // one have 4 KiB each.
     let (reply, growth) = match transport {
         Transport::Polling => (MIB + size, 2),
-        _ => (size, if size < MIB { 2 } else { 1 }),
+        _ => (size, (4 * KIB).div_ceil(size)),
     };
     let queued = (MAX_QUEUED_EVENTS * size).min(LIMIT + size);
     let on_its_way = if spawned { (64 * size).min(MIB) + 2 * size } else { 0 };

@@ -28,6 +28,7 @@ pub(super) struct Inbound {
     fragments: Option<Message<BytesMut>>, // of a message, so far
     flow: Flow,
     read: u64,
+    left: u64, // bytes that no message has, of memory that messages keep
     max_message_size: usize,
     may_compress: bool,
 }
@@ -40,11 +41,10 @@ struct Large {
 }
 
 /// How much comes at a time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Flow {
-    filled: bool, // the last read left no room
-    much: bool,   // has come since nothing came
-    any: bool,    // has come since nothing came
+    size: usize,  // of what is read at once: twice as much, whenever it was filled
+    burst: usize, // bytes that have come since nothing came
 }
 
 /// A message as it was sent, compressed or not.
@@ -71,8 +71,9 @@ impl Inbound {
             large: Large::default(),
             header: None,
             fragments: None,
-            flow: Flow::default(),
+            flow: Flow { size: IDLE, burst: 0 },
             read: 0,
+            left: 0,
             max_message_size: max_message_size.min(isize::MAX as usize), // no buffer has room for more
             may_compress,
         }
@@ -81,6 +82,11 @@ impl Inbound {
     /// How many bytes were read so far.
     pub(super) const fn read(&self) -> u64 {
         self.read
+    }
+
+    /// How many bytes messages may keep in memory, of all that were read so far.
+    pub(super) const fn kept(&self) -> u64 {
+        self.read + self.left
     }
 
     /// Takes the next of what has been read; nothing until more is.
@@ -181,7 +187,7 @@ impl Inbound {
             let left = expected - large.len();
             (large, left)
         } else {
-            make_room(&mut self.buffer, if self.flow.filled || expected > IDLE { FLOWING } else { IDLE });
+            self.make_room(self.flow.size.max(expected.next_power_of_two()));
             let room = self.buffer.capacity() - self.buffer.len();
             (&mut self.buffer, room)
         };
@@ -190,24 +196,41 @@ impl Inbound {
             self.rest();
             return Poll::Pending;
         };
-        self.flow = Flow { filled: read == room, much: self.flow.much || read > IDLE, any: true };
+        if read == room {
+            self.flow.size = FLOWING.min(2 * self.flow.size);
+        }
+        self.flow.burst += read;
         self.read += read as u64;
         Poll::Ready(Ok(read))
+    }
+
+    /// Makes room for a read of about so many bytes: in the same memory, if nobody has anything of it.
+    fn make_room(&mut self, size: usize) {
+        let room = self.buffer.capacity() - self.buffer.len();
+        let more = size.saturating_sub(self.buffer.len()).max(size / 2);
+        if room < size / 2 && !self.buffer.try_reclaim(more) {
+            self.left += room as u64;
+            self.buffer.reserve(more);
+        }
     }
 
     /// Gives back what is large if little has come, and now nothing does. Data comes in bursts, and what was used for one
     /// is kept for the next.
     fn rest(&mut self) {
-        let Flow { much, any, .. } = mem::take(&mut self.flow);
         if self.header.is_some() {
             return;
         }
-        let is_little = any && !much;
+        let is_little = (1..=IDLE).contains(&mem::take(&mut self.flow.burst));
         if is_little || self.large.size > KEPT {
             self.large = Large::default();
         }
         if is_little && self.buffer.is_empty() {
+            let room = self.buffer.capacity();
+            if !self.buffer.try_reclaim(room + 1) {
+                self.left += room as u64; // whatever was read to it is still somewhere
+            }
             self.buffer = BytesMut::new();
+            self.flow.size = IDLE;
         }
     }
 }
@@ -225,13 +248,6 @@ impl Large {
             self.size = self.buffer.capacity();
         }
         &mut self.buffer
-    }
-}
-
-/// Makes room for a read of about so many bytes: in the same memory, if nobody has anything of it.
-fn make_room(buffer: &mut BytesMut, size: usize) {
-    if buffer.capacity() - buffer.len() < size / 2 {
-        buffer.reserve(size.saturating_sub(buffer.len()).max(size / 2));
     }
 }
 

@@ -103,7 +103,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Messages<T> {
 
     /// How many bytes have come that messages may keep in memory.
     pub(super) const fn received(&self) -> u64 {
-        self.inbound.read() + self.inflated
+        self.inbound.kept() + self.inflated
     }
 
     /// The next message, compressed if it is; nothing when the server has said goodbye, and at the end.

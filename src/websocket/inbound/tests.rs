@@ -167,3 +167,37 @@ async fn what_is_large_is_given_back_after_little_came() {
     silence(&mut inbound).await;
     assert_eq!((inbound.large.size, inbound.buffer.capacity()), (0, 0));
 }
+
+#[tokio::test]
+async fn messages_of_short_bursts_do_not_keep_much_more_than_they_have() {
+    let burst = frame(0x82, &[1; 1000]).repeat(5); // more than is read at once while there is little
+    let mut inbound = Inbound::new(LIMIT, false);
+    let mut kept = Vec::new();
+    for _ in 0..100 {
+        let mut stream = &burst[..];
+        while !stream.is_empty() {
+            kept.push(message(&mut inbound, &mut stream).await);
+        }
+        while let Some(Received::Message(message)) = inbound.next().unwrap() {
+            kept.push(message.payload);
+        }
+        silence(&mut inbound).await;
+    }
+    assert_eq!(kept.len(), 500);
+    assert!(inbound.kept() <= 2 * inbound.read(), "{inbound:?}");
+}
+
+#[tokio::test]
+async fn memory_that_messages_keep_is_counted() {
+    let mut inbound = Inbound::new(LIMIT, false);
+    let one = frame(0x82, &[1]);
+    let kept = message(&mut inbound, &mut &one[..]).await;
+    silence(&mut inbound).await;
+    assert_eq!(inbound.kept(), IDLE as u64, "the message has all that was room for more");
+    drop(kept);
+    for _ in 0..10 {
+        message(&mut inbound, &mut &one[..]).await;
+        silence(&mut inbound).await;
+    }
+    assert_eq!(inbound.kept(), IDLE as u64 + 10 * one.len() as u64);
+}
