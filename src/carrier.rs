@@ -70,6 +70,10 @@ impl Link for Carrier {
         forward!(self.get_mut(), link => link.as_mut().start_send_kept(packet))
     }
 
+    fn poll_next_here(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        forward!(self.get_mut(), link => link.as_mut().poll_next_here(cx))
+    }
+
     fn set_paused(self: Pin<&mut Self>, paused: bool) {
         forward!(self.get_mut(), link => link.as_mut().set_paused(paused));
     }

@@ -2,7 +2,7 @@
 
 mod debug;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -56,9 +56,9 @@ pub enum Error {
         /// The status of the reply.
         status: StatusCode,
         /// What the server itself says of it, if it is an Engine.IO server that speaks.
-        code: Option<ServerCode>,
+        code: Option<Arc<ServerCode>>,
         /// The beginning of the reply's body.
-        body: Bytes,
+        body: Arc<[u8]>,
     },
     /// Something did not happen in time.
     #[error("the {transport} transport timed out {stage}")]
@@ -146,7 +146,7 @@ impl Error {
     /// What the server says of it in its reply.
     pub fn code(&self) -> Option<&ServerCode> {
         match self {
-            Error::Status { code, .. } => code.as_ref(),
+            Error::Status { code, .. } => code.as_deref(),
             _ => None,
         }
     }
@@ -171,7 +171,7 @@ impl Error {
     /// The reply to a request is no success.
     pub(crate) fn refused(transport: Transport, stage: Stage, reply: Response<Bytes>) -> Self {
         let (status, body) = (reply.status(), reply.into_body());
-        Error::Status { transport, stage, status, code: ServerCode::parse(&body), body }
+        Error::Status { transport, stage, status, code: ServerCode::parse(&body).map(Arc::new), body: (*body).into() }
     }
 
     pub(crate) fn transport_failed(transport: Transport, stage: Stage, source: impl Into<BoxError>) -> Self {
@@ -248,7 +248,7 @@ impl ServerCode {
     }
 }
 
-struct Parenthesized<'a>(&'a Option<ServerCode>);
+struct Parenthesized<'a>(&'a Option<Arc<ServerCode>>);
 
 impl fmt::Display for Parenthesized<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -281,8 +281,8 @@ mod tests {
             transport: Transport::Polling,
             stage: Stage::Reading,
             status: StatusCode::BAD_REQUEST,
-            code: Some(ServerCode { code: 1, message: "Session ID unknown".into() }),
-            body: Bytes::new(),
+            code: Some(ServerCode { code: 1, message: "Session ID unknown".into() }.into()),
+            body: [].into(),
         };
         let told = "the polling transport was answered 400 Bad Request while reading (code 1: Session ID unknown)";
         assert_eq!(error.to_string(), told);
@@ -295,7 +295,7 @@ mod tests {
             stage: Stage::Reading,
             status: StatusCode::BAD_REQUEST,
             code: None,
-            body: "secret".into(),
+            body: (*b"secret").into(),
         };
         let shown = "Status { transport: Polling, stage: Reading, status: 400, code: None, body: 6, .. }";
         assert_eq!(format!("{status:?}"), shown);

@@ -12,7 +12,7 @@ use crate::{Close, Data, Error, Handshake, Packet, Transport};
 #[non_exhaustive]
 pub enum Event {
     /// The session is open. Always the first, unless it could not be opened.
-    Open(Handshake),
+    Open(Box<Handshake>),
     /// The server sent a message.
     Message(Data),
     /// The session tries to move to this transport.

@@ -35,6 +35,12 @@ pub(crate) trait Link: Stream<Item = Result<Packet, Error>> + Sink<Packet, Error
         self.start_send(packet.clone())
     }
 
+    /// The next packet, if nothing has to be fetched for it from the system, which keeps it just as well; pending
+    /// wakes nobody then.
+    fn poll_next_here(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_next(cx)
+    }
+
     /// Sets whether it may begin to read; what has begun is finished either way.
     fn set_paused(self: Pin<&mut Self>, _paused: bool) {}
 

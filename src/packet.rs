@@ -24,7 +24,7 @@ use crate::Handshake;
 #[non_exhaustive]
 pub enum Packet {
     /// The server opens the session (`0`).
-    Open(Handshake),
+    Open(Box<Handshake>),
     /// The session ends (`1`).
     Close,
     /// Asks for a [`Pong`](Packet::Pong) with the same text (`2`).

@@ -64,7 +64,7 @@ impl Socket {
 
     /// Gives the session a task of its own, and hands out its two ends.
     ///
-    /// The task answers heartbeats while the user is busy. Both channels are bounded, to 64 packets or events and 1 MiB,
+    /// The task answers heartbeats while the user is busy. Both channels are bounded, to 64 packets or events and 256 KiB,
     /// or one that is larger: a slow reader slows the server down rather than filling memory.
     ///
     /// # Panics

@@ -251,4 +251,4 @@ const CAPACITY: usize = 64;
 /// How often the session is driven in one turn.
 const ROUNDS: usize = 16;
 /// How many bytes of either, up to the one that crosses this limit.
-const MAX_BYTES: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 18;

@@ -38,6 +38,7 @@ pin_project! {
         engine: Engine,
         fed: usize, // packets since it was last driven
         fed_bytes: usize,
+        read_at: Instant, // when it was last read from
         opener: Option<Opener<L>>, // none once nothing more is to be opened
         wakers: Arc<Wakers>,
         span: Span, // of the session
@@ -70,6 +71,7 @@ impl<L: Link + Unpin> Upgrading<L> {
             engine: Engine::new(settings, now),
             fed: 0,
             fed_bytes: 0,
+            read_at: now,
             opener,
             wakers: Arc::default(),
             span: debug_span!("engineio", sid = Empty), // which is known once it is open
@@ -184,7 +186,7 @@ fn now() -> Instant {
 /// many as a transport writes at once.
 const FEED: usize = 512;
 /// How many bytes of theirs.
-const FEED_BYTES: usize = 64 << 10;
+const FEED_BYTES: usize = 128 << 10;
 
 #[cfg(test)]
 mod tests;

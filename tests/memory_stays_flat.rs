@@ -92,7 +92,7 @@ fn bound(transport: Transport, size: usize, spawned: bool) -> usize {
         _ => (size, (4 * KIB).div_ceil(size)),
     };
     let queued = (MAX_QUEUED_EVENTS * size).min(LIMIT + size);
-    let on_its_way = if spawned { (64 * size).min(MIB) + 2 * size } else { 0 };
+    let on_its_way = if spawned { (64 * size).min(MIB / 4) + 2 * size } else { 0 };
     growth * (queued + on_its_way + 2 * reply) + 2 * MIB
 }
 

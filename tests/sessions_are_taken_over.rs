@@ -53,7 +53,7 @@ async fn a_session_goes_on_and_moves_and_ends() {
             let socket = client.resume(uri(&server.url()), handshake.clone());
             let mut session = Session::new(format!("engine.io {version}, {base64}"), socket);
             match session.next("the open event").await {
-                Event::Open(open) => assert_eq!(open, handshake),
+                Event::Open(open) => assert_eq!(*open, handshake),
                 event => panic!("{event:?}"),
             }
             if upgrade {

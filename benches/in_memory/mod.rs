@@ -149,7 +149,7 @@ struct InMemory {
 impl InMemory {
     fn new(far_end: Arc<FarEnd>, echoes: bool) -> Self {
         let hour = Duration::from_secs(3600);
-        let queue = VecDeque::from([Packet::Open(Handshake::new("abc", Protocol::V4, hour, hour))]);
+        let queue = VecDeque::from([Packet::Open(Handshake::new("abc", Protocol::V4, hour, hour).into())]);
         Self { far_end, echoes, queue, message: message(), unsent: 0 }
     }
 }

@@ -57,7 +57,7 @@ pub(super) fn text_len(packet: &Packet, base64_prefix: &str) -> usize {
 pub(super) fn from_text(text: Text, base64_prefix: &str) -> Result<Packet, DecodeError> {
     let kind = *text.as_bytes().first().ok_or(DecodeError::EmptyPacket)?;
     match kind {
-        b'0' => Ok(Packet::Open(Handshake::parse(&text[1..])?)),
+        b'0' => Ok(Packet::Open(Handshake::parse(&text[1..])?.into())),
         b'1' => Ok(Packet::Close),
         b'2' => Ok(Packet::Ping(text.skip(1))),
         b'3' => Ok(Packet::Pong(text.skip(1))),

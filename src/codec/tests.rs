@@ -49,7 +49,7 @@ fn payloads_are_what_servers_expect() {
 #[test]
 fn names_of_transports_count_as_the_text_they_are() {
     let json = r#"{"sid":"x","upgrades":["é🎈"],"pingInterval":1,"pingTimeout":1}"#;
-    let open = Packet::Open(crate::Handshake::parse(json).unwrap());
+    let open = Packet::Open(crate::Handshake::parse(json).unwrap().into());
     for codec in CODECS {
         let body = codec.encode_payload(std::slice::from_ref(&open));
         assert_eq!(PayloadSize::default().with(&open, codec).bytes(codec), body.len(), "{codec:?}");

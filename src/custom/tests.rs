@@ -103,7 +103,7 @@ async fn open(set: impl FnOnce(ClientBuilder) -> ClientBuilder) -> (Socket, Far)
 
 async fn open_over((wire, far): (Wire, Far), set: impl FnOnce(ClientBuilder) -> ClientBuilder) -> (Socket, Far) {
     let (client, mut asked) = client(set);
-    far.bring(Packet::Open(handshake()));
+    far.bring(Packet::Open(handshake().into()));
     let (opened, ()) = futures::join!(client.connect(uri()), async {
         let (_, answer) = asked.next().await.unwrap();
         answer.send(Ok(wire)).unwrap_or_else(|_| panic!("it waits"));
@@ -153,7 +153,7 @@ fn uri() -> Uri {
 fn handshake() -> Handshake {
     let open = r#"0{"sid":"a/b","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
     match Codec::v4().decode_frame(open.into()) {
-        Ok(Packet::Open(handshake)) => handshake,
+        Ok(Packet::Open(handshake)) => *handshake,
         other => panic!("{other:?}"),
     }
 }
@@ -269,8 +269,8 @@ async fn what_cannot_be_a_handshake_is_none() {
     type Check = fn(&Error) -> bool;
     let firsts: [(Packet, Check); 3] = [
         ("hi".into(), |error| matches!(error, Error::Protocol { transport: WIRE, .. })),
-        (Packet::Open(broken), |error| matches!(error, Error::Decode { transport: WIRE, .. })),
-        (Packet::Open(other), |error| matches!(error, Error::UnsupportedProtocol)),
+        (Packet::Open(broken.into()), |error| matches!(error, Error::Decode { transport: WIRE, .. })),
+        (Packet::Open(other.into()), |error| matches!(error, Error::UnsupportedProtocol)),
     ];
     for (first, is_expected) in firsts {
         let (client, mut asked) = client(|client| client.protocol(Protocol::V3));

@@ -7,17 +7,22 @@ use crate::{Close, Data, Event, EventSet, Message, Packet};
 /// Events on their way to the user.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
-    queue: VecDeque<Event>,
+    queue: VecDeque<Queued>,
     wanted: EventSet,
     received: u64, // bytes, in all
     before: u64,   // bytes, before the last reply or message
-    /// For each event in the queue that shares the buffer it came in: the bytes that had come before. However small it
-    /// is, it keeps all of that buffer in memory.
-    held: VecDeque<u64>,
-    taken: u64,   // the same for the last such event that is out
-    closed: bool, // the last event is in, or out
+    taken: u64,    // the same for the last message that is out
+    closed: bool,  // the last event is in, or out
     flush_queued: bool,
     drain_queued: bool,
+}
+
+#[derive(Debug)]
+struct Queued {
+    event: Event,
+    /// How many bytes had come before the reply or message it came in, all of which it may keep in memory, however
+    /// small it is.
+    before: u64,
 }
 
 impl Inbox {
@@ -37,22 +42,23 @@ impl Inbox {
         }
     }
 
-    /// Queues an event, unless nobody asked for it. Flush and drain stand in the queue once, so that who only sends
-    /// does not fill it.
+    /// Queues an event, unless nobody asked for it.
+    #[inline]
     pub(crate) fn push(&mut self, event: Event) {
-        if self.closed || !self.wanted.contains(EventSet::of(&event)) {
-            return;
+        if self.wanted.contains(EventSet::of(&event)) && !self.closed {
+            self.admit(event);
         }
+    }
+
+    /// Flush and drain stand in the queue once, so that who only sends does not fill it.
+    fn admit(&mut self, event: Event) {
         let queued_before = match &event {
             Event::Flush => std::mem::replace(&mut self.flush_queued, true),
             Event::Drain => std::mem::replace(&mut self.drain_queued, true),
-            event => {
-                self.held.extend(is_view(event).then_some(self.before));
-                false
-            }
+            _ => false,
         };
         if !queued_before {
-            self.queue.push_back(event);
+            self.queue.push_back(Queued { event, before: self.before });
         }
     }
 
@@ -63,11 +69,11 @@ impl Inbox {
     }
 
     pub(crate) fn pop(&mut self) -> Option<Event> {
-        let event = self.queue.pop_front()?;
+        let Queued { event, before } = self.queue.pop_front()?;
         match &event {
             Event::Flush => self.flush_queued = false,
             Event::Drain => self.drain_queued = false,
-            event if is_view(event) => self.taken = self.held.pop_front().unwrap_or(self.taken),
+            event if is_view(event) => self.taken = before,
             _ => {}
         }
         Some(event)
@@ -75,19 +81,19 @@ impl Inbox {
 
     /// Whether the next event carries binary.
     pub(crate) fn next_is_binary(&self) -> bool {
-        self.queue.front().is_some_and(is_binary)
+        self.queue.front().is_some_and(|queued| is_binary(&queued.event))
     }
 
     /// Whether any event carries binary.
     pub(crate) fn any_is_binary(&self) -> bool {
-        self.queue.iter().any(is_binary)
+        self.queue.iter().any(|queued| is_binary(&queued.event))
     }
 
     /// Takes the type byte of protocol 3 off all binary: it was not known to be one.
     pub(crate) fn strip_type_bytes(&mut self) {
         let strip = |bytes: &mut Bytes| drop(bytes.split_to(bytes.len().min(1)));
-        for event in &mut self.queue {
-            match event {
+        for queued in &mut self.queue {
+            match &mut queued.event {
                 Event::Message(Data::Binary(bytes)) => strip(bytes),
                 Event::Packet(Packet::Message(Message { data: Data::Binary(bytes), .. })) => strip(bytes),
                 _ => {}
@@ -98,17 +104,18 @@ impl Inbox {
     /// The user closes the session: nothing more is told but how that goes.
     pub(crate) fn stop(&mut self) {
         self.wanted = EventSet::NONE;
-        self.queue.retain(|event| !is_view(event));
-        self.held.clear();
+        self.queue.retain(|queued| !is_view(&queued.event));
+        self.queue.iter_mut().for_each(|queued| queued.before = u64::MAX); // nothing more is kept for them
     }
 
     pub(crate) fn len(&self) -> usize {
         self.queue.len()
     }
 
-    /// How many bytes the queue keeps in memory.
+    /// How many bytes the queue may keep in memory: all that have come since its first event.
+    #[inline]
     pub(crate) fn bytes(&self) -> u64 {
-        self.held.front().map_or(0, |before| self.received - before)
+        self.queue.front().map_or(0, |first| self.received.saturating_sub(first.before))
     }
 
     /// How many bytes had come before those that brought the last message that is out.

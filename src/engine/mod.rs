@@ -155,7 +155,7 @@ impl Engine {
             self.inbox.push(Event::Heartbeat);
         }
         match (self.heartbeat.is_some(), packet) {
-            (false, Packet::Open(handshake)) => self.open(handshake, now),
+            (false, Packet::Open(handshake)) => self.open(*handshake, now),
             (true, Packet::Message(message)) => self.handle_message(message.data),
             (true, Packet::Ping(data)) => self.handle_ping(data, now),
             (true, Packet::Pong(_)) => self.handle_pong(now),

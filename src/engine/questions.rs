@@ -65,6 +65,7 @@ impl Engine {
     }
 
     /// Whether an event is there to be taken.
+    #[inline]
     pub(crate) fn has_event(&self) -> bool {
         self.inbox.len() > 0 && !self.awaits_protocol()
     }
@@ -97,6 +98,7 @@ impl Engine {
     }
 
     /// The protocol spoken; `Auto` while it is not known.
+    #[inline]
     pub(crate) fn protocol(&self) -> Protocol {
         self.handshake.as_ref().map_or(Protocol::Auto, |handshake| handshake.protocol)
     }

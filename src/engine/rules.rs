@@ -19,7 +19,7 @@ impl Engine {
             return;
         }
         self.state = State::Open;
-        self.inbox.push(Event::Open(handshake.clone()));
+        self.inbox.push(Event::Open(Box::new(handshake.clone())));
         let check = |packet: &_| check(packet, &handshake, self.current, &self.settings);
         for error in self.outbox.refuse(check) {
             self.inbox.push(Event::Error(error));
@@ -113,6 +113,7 @@ impl Engine {
     }
 
     /// Whether the next event has to wait: it carries binary whose first byte is protocol 3's or the user's.
+    #[inline]
     pub(super) fn awaits_protocol(&self) -> bool {
         self.protocol() == Protocol::Auto && !self.is_base64() && self.inbox.next_is_binary()
     }

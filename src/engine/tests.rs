@@ -10,7 +10,7 @@ impl Session {
     fn open_with(settings: Settings, handshake: Handshake) -> Self {
         let via = settings.transports[0];
         let mut session = Self::opening(settings);
-        session.receive(Packet::Open(handshake), via);
+        session.receive(Packet::Open(handshake.into()), via);
         assert!(matches!(session.engine.poll_event(), Some(Event::Open(_))));
         session
     }
@@ -72,7 +72,7 @@ mod opening {
         let mut session = Session::opening(Settings { upgrade: false, ..Settings::default() });
         session.send("hi");
         assert_eq!(session.transmit(), []);
-        session.receive(Packet::Open(handshake(Protocol::V4, &["websocket"])), Polling);
+        session.receive(Packet::Open(handshake(Protocol::V4, &["websocket"]).into()), Polling);
         assert_eq!(session.transmit(), [("hi".into(), Polling)]);
         assert_eq!(session.events(), ["open"], "no upgrade is tried where none is wanted");
     }
@@ -80,7 +80,7 @@ mod opening {
     #[test]
     fn messages_of_the_first_payload_follow_the_open_event() {
         let mut session = Session::opening(Settings::default());
-        session.receive(Packet::Open(handshake(Protocol::V4, &[])), Polling);
+        session.receive(Packet::Open(handshake(Protocol::V4, &[]).into()), Polling);
         session.receive("a".into(), Polling);
         session.receive("b".into(), Polling);
         assert_eq!(session.events(), ["open", "message a", "message b"]);
@@ -123,7 +123,7 @@ mod opening {
         assert_eq!((close.reason, close.unsent), (CloseReason::ForcedClose, vec!["hi".into()]));
         assert!(matches!(session.engine.send("more".into()), Err(Error::Closed)));
 
-        session.receive(Packet::Open(handshake(Protocol::V4, &["websocket"])), Polling);
+        session.receive(Packet::Open(handshake(Protocol::V4, &["websocket"]).into()), Polling);
         assert_eq!(session.transmit(), []);
         assert!(session.engine.wants_close(), "the session that opened all the same is closed");
         session.closed();
@@ -151,7 +151,7 @@ mod opening {
             assert_eq!((session.engine.state(), session.engine.transport()), (State::Opening, Polling));
             session.engine.handle_start(session.now);
             session.wait(19 * SECOND);
-            session.receive(Packet::Open(handshake(Protocol::V4, &["websocket"])), Polling);
+            session.receive(Packet::Open(handshake(Protocol::V4, &["websocket"]).into()), Polling);
             assert_eq!(session.events(), ["open"], "the failure is no news, and what has failed is not tried again");
             assert_eq!(session.transmit(), [("hi".into(), Polling)]);
         }
@@ -168,7 +168,7 @@ mod opening {
         let mut session = Session::opening(Settings { upgrade: false, ..Settings::default() });
         session.send("x".repeat(100));
         session.send("hi");
-        session.receive(Packet::Open(handshake(Protocol::V4, &[])), Polling);
+        session.receive(Packet::Open(handshake(Protocol::V4, &[]).into()), Polling);
         assert_eq!(session.transmit(), [("hi".into(), Polling)]);
         assert_eq!(session.events(), ["open", "error"]);
         session.engine.handle_flushed();
@@ -178,7 +178,7 @@ mod opening {
         let mut session = Session::opening(Settings::default());
         session.send("hi");
         session.send("x".repeat(100));
-        session.receive(Packet::Open(handshake(Protocol::V4, &[])), Polling);
+        session.receive(Packet::Open(handshake(Protocol::V4, &[]).into()), Polling);
         session.engine.handle_end(Polling, None, session.now);
         assert_eq!(session.close_event().unsent, ["x".repeat(100).into(), "hi".into()]);
     }
@@ -385,7 +385,7 @@ mod upgrade {
         for (round_trip, hold) in [(1, 10), (20, 60), (1000, 100)] {
             let mut session = Session::opening(Settings::default());
             session.now += round_trip * MILLI;
-            session.receive(Packet::Open(handshake(Protocol::V4, &["websocket"])), Polling);
+            session.receive(Packet::Open(handshake(Protocol::V4, &["websocket"]).into()), Polling);
             session.wait((hold - 1) * MILLI);
             assert!(!session.engine.wants_poll());
             assert_eq!(session.engine.poll_timeout(), Some(session.now + MILLI));
@@ -766,7 +766,7 @@ mod events {
     fn begin_with_open_whatever_is_asked_for() {
         let mut session = Session::opening(Settings { events: EventSet::ALL, upgrade: false, ..Settings::default() });
         session.send("early");
-        session.receive(Packet::Open(handshake(Protocol::V4, &[])), Polling);
+        session.receive(Packet::Open(handshake(Protocol::V4, &[]).into()), Polling);
         assert_eq!(session.events(), ["open", "packetcreate"]);
     }
 

@@ -215,7 +215,7 @@ impl World {
         let session = &mut self.session;
         match step {
             Step::Open if session.engine.handshake().is_none() => {
-                let open = Packet::Open(handshake(self.protocol, &["websocket", "other"]));
+                let open = Packet::Open(handshake(self.protocol, &["websocket", "other"]).into());
                 session.receive(open, session.engine.transport());
             }
             Step::Open => {}
@@ -238,7 +238,7 @@ impl World {
             Step::Ping => session.receive(ping(), session.engine.transport()),
             Step::Stray(via, stray) => {
                 let packet = match stray {
-                    Stray::Open => Packet::Open(handshake(self.protocol, &[])),
+                    Stray::Open => Packet::Open(handshake(self.protocol, &[]).into()),
                     Stray::Close => Packet::Close,
                     Stray::Ping => Packet::Ping("probe".into()),
                     Stray::Pong => Packet::Pong(Text::default()),

@@ -57,7 +57,7 @@ pub(super) async fn resume<S: HttpClient>(
         codec = Codec::v3_engine_io_1();
     }
     let codec = codec.base64(polling.base64);
-    let payload = codec.decode_payload(codec.encode_payload(&[Packet::Open(handshake)]));
+    let payload = codec.decode_payload(codec.encode_payload(&[Packet::Open(handshake.into())]));
     polling.session = session(&payload)?;
     polling.protocol = codec.protocol();
     Ok((polling, payload))

@@ -53,7 +53,7 @@ impl Session {
 
     fn handshake(&mut self) -> Handshake {
         match assert_ready!(self.link.poll_next()) {
-            Some(Ok(Packet::Open(handshake))) => handshake,
+            Some(Ok(Packet::Open(handshake))) => *handshake,
             other => panic!("no handshake but {other:?}"),
         }
     }
@@ -104,15 +104,15 @@ impl Session {
 
 /// The reply to a handshake, as a server of that codec writes it.
 fn handshake(codec: Codec, sid: &str) -> Bytes {
-    let open = Packet::Open(Handshake {
+    let open = Handshake {
         sid: sid.into(),
         upgrades: Vec::new(),
         ping_interval: Duration::from_millis(300),
         ping_timeout: Duration::from_millis(200),
         max_payload: Some(22),
         protocol: Protocol::Auto,
-    });
-    match codec.encode_payload(&[open]) {
+    };
+    match codec.encode_payload(&[Packet::Open(open.into())]) {
         Data::Text(text) => text.into(),
         Data::Binary(bytes) => bytes,
     }
@@ -290,7 +290,7 @@ async fn a_status_that_is_no_success_is_told_before_the_body_is_decoded() {
     get.send_response(refusal.unwrap());
     match session.error() {
         Error::Status { transport: Transport::Polling, stage: Stage::Reading, status, code: None, body } => {
-            assert_eq!((status, body), (StatusCode::TOO_MANY_REQUESTS, Bytes::from_static(b"429 Too Many Requests")));
+            assert_eq!((status, &*body), (StatusCode::TOO_MANY_REQUESTS, &b"429 Too Many Requests"[..]));
         }
         error => panic!("{error}"),
     }

@@ -36,20 +36,22 @@ impl<L: Link + Unpin> Upgrading<L> {
             let now = now();
             let opened = self.as_mut().drive_opening(now, cx);
             let switched = self.as_mut().drive_trial();
-            let read = self.as_mut().drive_read(now, cx);
+            let later = self.may_read_later(now);
+            let read = self.as_mut().drive_read(later, now, cx);
             let flushed = self.as_mut().drive_flush(now, cx);
-            let caught_up = !read && !flushed;
+            let caught_up = !later && !read && !flushed;
             let fired = self.as_mut().drive_timer(now, caught_up, cx);
             let wrote = self.as_mut().drive_write(now, cx);
             self.as_mut().drop_unneeded();
-            let is_done = caught_up && !(fired || wrote || opened || switched);
-            // More of the same can wait until the reader has taken what has come; a session that changes can't.
-            let has_event = half == Half::Reader && self.engine.has_event() && self.engine.is_steady();
-            if is_done || has_event {
+            let is_done = !(read || flushed || fired || wrote || opened || switched);
+            let has_news = half == Half::Reader && self.has_news();
+            let is_stuck = later && !self.may_read_later(now);
+            if is_done && !is_stuck || has_news {
                 if round > 0 || !is_done {
                     self.wakers.wake_other(half);
                 }
-                if has_event && !(is_done && self.engine.wants_read()) {
+                let waits_for_more = is_done && !later && self.engine.wants_read();
+                if self.has_news() && !waits_for_more {
                     self.as_mut().drive_soon(now, cx);
                 }
                 return;
@@ -58,12 +60,28 @@ impl<L: Link + Unpin> Upgrading<L> {
         waker.wake(); // a peer this fast gets its next turn after others had theirs
     }
 
-    /// Reads what has come.
-    fn drive_read(self: Pin<&mut Self>, now: Instant, cx: &mut Context<'_>) -> bool {
+    /// Whether the reader has something to take before more has to be done for it. A session that changes goes on.
+    fn has_news(&self) -> bool {
+        self.engine.has_event() && self.engine.is_steady()
+    }
+
+    /// Whether it is early enough to read more when the reader has taken what is here: then its memory may serve again.
+    /// Not so for a transport that takes nothing, since a server may wait for us to read before it does.
+    fn may_read_later(&self, now: Instant) -> bool {
+        let is_late = now >= self.read_at + SOON || self.engine.poll_timeout().is_some_and(|deadline| deadline <= now);
+        let is_stuck = self.current.as_ref().is_some_and(|slot| slot.waiting || slot.unflushed);
+        self.has_news() && !is_late && !is_stuck
+    }
+
+    /// Reads what has come, but `later` only what is here already.
+    fn drive_read(self: Pin<&mut Self>, later: bool, now: Instant, cx: &mut Context<'_>) -> bool {
         let this = self.project();
+        if !later {
+            *this.read_at = now;
+        }
         let mut moved = false;
         for slot in [this.current, this.trial].into_iter().flatten() {
-            moved |= read(this.engine, this.span, slot, now, cx);
+            moved |= read(this.engine, this.span, slot, later, now, cx);
             let (sent, answered) = Pin::new(&mut slot.link).take_polls();
             this.engine.handle_polls(sent, answered);
         }
@@ -225,23 +243,22 @@ fn read<L: Link + Unpin>(
     engine: &mut Engine,
     span: &Span,
     slot: &mut Slot<L>,
+    mut later: bool,
     now: Instant,
     cx: &mut Context<'_>,
 ) -> bool {
     let via = slot.via;
     let mut link = Pin::new(&mut slot.link);
-    let (mut moved, mut bytes) = (false, 0);
+    let mut moved = false;
     for _ in 0..PACKETS {
-        if bytes >= BYTES {
-            break; // what the reader has done with may serve for what comes next
-        }
         let on_trial = via != engine.transport(); // what comes there needs no room
         if !(engine.wants_read() || on_trial && engine.trial() == Some(via)) {
             break;
         }
         link.as_mut().set_paused(!engine.wants_poll());
         link.as_mut().set_protocol(engine.protocol());
-        match link.as_mut().poll_next(cx) {
+        let packet = if later { link.as_mut().poll_next_here(cx) } else { link.as_mut().poll_next(cx) };
+        match packet {
             Poll::Pending => break,
             Poll::Ready(Some(Ok(packet))) => {
                 let received = link.received();
@@ -250,7 +267,6 @@ fn read<L: Link + Unpin>(
                     span.record("sid", handshake.sid.as_str());
                 }
                 trace!(transport = %via, packet = packet.kind(), bytes = packet.data_len(), "received");
-                bytes += packet.data_len();
                 engine.handle_packet(packet, via, now);
             }
             Poll::Ready(Some(Err(error))) => {
@@ -264,6 +280,7 @@ fn read<L: Link + Unpin>(
             }
         }
         moved = true;
+        later |= engine.has_event() && engine.is_steady();
     }
     moved
 }
@@ -306,9 +323,7 @@ fn replace<L: Link>(place: &mut Option<Slot<L>>, slot: Option<Slot<L>>, traffic:
 
 /// How many rounds of I/O one poll may take.
 pub(super) const ROUNDS: usize = 16;
-/// How long a session may go undriven while events are taken from it, one by one, and there would be more to be done.
+/// How long more may go unread while events wait to be taken.
 const SOON: Duration = Duration::from_millis(100);
 /// How many packets are read from a transport in a round.
-pub(super) const PACKETS: usize = 64;
-/// How many bytes of data, with the packet that exceeds them.
-const BYTES: usize = 256 << 10;
+pub(super) const PACKETS: usize = 128;

@@ -193,7 +193,7 @@ impl Session {
     /// Open on polling, with the WebSocket on trial.
     fn probing(settings: Settings) -> Self {
         let mut session = Self::opening(settings);
-        session.polling.bring([Packet::Open(handshake())]);
+        session.polling.bring([Packet::Open(handshake().into())]);
         session.run();
         assert_eq!(session.websocket.arrived(), [Packet::Ping("probe".into())]);
         assert_eq!(std::mem::take(&mut session.events), ["open", "upgrading"]);
@@ -546,7 +546,7 @@ async fn what_a_trial_writes_is_no_progress_of_a_post() {
     let socket = task::spawn(Box::pin(Upgrading::new(settings, opener(&polling, &websocket))));
     let mut session = Session { socket, polling, websocket, events: Vec::new(), close: None };
     session.run();
-    session.polling.bring([Packet::Open(handshake())]);
+    session.polling.bring([Packet::Open(handshake().into())]);
     session.run();
     session.polling.change(|script| script.posts = true);
     session.send("hi");
@@ -605,7 +605,7 @@ async fn a_transport_that_fails_to_open_gives_way_to_the_next() {
     assert!(socket.next().now_or_never().is_none());
     assert_eq!((websocket.script().gets, polling.script().gets), (1, 0));
     websocket.fail(Transport::WebSocket);
-    polling.bring([Packet::Open(handshake())]);
+    polling.bring([Packet::Open(handshake().into())]);
     assert!(matches!(socket.next().now_or_never(), Some(Some(Event::Open(_)))));
 }
 
@@ -617,7 +617,7 @@ async fn what_was_begun_is_ended_by_who_reads_to_the_end() {
     assert_pending!(socket.enter(|cx, socket| socket.poll_close(cx))); // and nobody asks again
     assert!(matches!(assert_ready!(socket.poll_next()), Some(Event::Close(_))));
     assert_pending!(socket.poll_next());
-    polling.bring([Packet::Open(handshake())]);
+    polling.bring([Packet::Open(handshake().into())]);
     assert!(socket.is_woken());
     assert_pending!(socket.poll_next());
     assert!(polling.script().closing);
@@ -679,7 +679,7 @@ fn timed_out(session: &Session) -> Option<(Transport, Stage)> {
 #[tokio::test(start_paused = true)]
 async fn a_partition_while_opening() {
     let sessions = [(); 2].map(|()| Session::opening(Settings::default()));
-    let heal = |session: &Session| session.polling.bring([Packet::Open(handshake())]);
+    let heal = |session: &Session| session.polling.bring([Packet::Open(handshake().into())]);
     let noticed = ["error", "close transport error"];
     let sessions = partition(sessions, Duration::from_secs(20), heal, &["open", "upgrading"], &noticed).await;
     assert_eq!(timed_out(&sessions[1]), Some((Transport::Polling, Stage::Opening)));
@@ -865,7 +865,7 @@ async fn optional_events_come_through() {
     let settings = Settings { events: EventSet::ALL, upgrade: false, ..Settings::default() };
     let polling = Scripted::default();
     let mut socket = Box::pin(Upgrading::new(settings, opener(&polling, &polling)));
-    polling.bring([Packet::Open(handshake()), "hi".into()]);
+    polling.bring([Packet::Open(handshake().into()), "hi".into()]);
     let open = socket.next().now_or_never().flatten();
     assert!(matches!(open, Some(Event::Open(_))));
     let packet = socket.next().now_or_never().flatten();

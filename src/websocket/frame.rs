@@ -23,6 +23,7 @@ pub(super) enum Opcode {
 
 impl Header {
     /// Reads the header that a server's frame begins with, and tells how many bytes it takes; nothing if there are too few.
+    #[inline]
     pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
         let [first, second, rest @ ..] = bytes else { return Ok(None) };
         if first & (RSV2 | RSV3) != 0 {

@@ -90,61 +90,70 @@ impl Inbound {
     }
 
     /// Takes the next of what has been read; nothing until more is.
+    #[inline]
     pub(super) fn next(&mut self) -> Result<Option<Received>, tungstenite::Error> {
-        loop {
-            let header = match self.header {
-                Some(header) => header,
-                None => {
-                    let Some((header, len)) = Header::parse(&self.buffer)? else { return Ok(None) };
-                    self.check(&header)?;
-                    self.buffer.advance(len);
-                    header
-                }
-            };
-            let Some(payload) = self.payload(header.len as usize) else {
-                self.header = Some(header);
-                return Ok(None);
-            };
-            self.header = None;
+        while let Some((header, payload)) = self.frame()? {
             let is_text = match header.opcode {
-                Opcode::Ping => return Ok(Some(Received::Ping(payload.freeze()))),
+                Opcode::Text => true,
+                Opcode::Binary => false,
+                Opcode::Continue => {
+                    let Some(message) = &mut self.fragments else { continue }; // which was refused
+                    message.payload.extend_from_slice(&payload);
+                    if !header.is_final {
+                        continue;
+                    }
+                    let message = self.fragments.take();
+                    let whole = |Message { is_text, is_compressed, payload }: Message<BytesMut>| {
+                        Received::Message(Message { is_text, is_compressed, payload: payload.freeze() })
+                    };
+                    return Ok(message.map(whole));
+                }
+                Opcode::Ping => return Ok(Some(Received::Ping(payload))),
                 Opcode::Pong => return Ok(Some(Received::Pong)),
                 Opcode::Close => return close_frame(&payload).map(Received::Close).map(Some),
-                Opcode::Continue => None,
-                Opcode::Text => Some(true),
-                Opcode::Binary => Some(false),
-            };
-            let message = match (is_text, self.fragments.take()) {
-                (None, Some(mut message)) => {
-                    message.payload.extend_from_slice(&payload);
-                    message
-                }
-                (is_text, _) => {
-                    let is_text = is_text.unwrap_or_default(); // what continues nothing was refused
-                    // What is extended takes memory of its own, and as much as it is a part of.
-                    let apart = !header.is_final && payload.len() <= FLOWING;
-                    let payload = if apart { BytesMut::from(&payload[..]) } else { payload };
-                    Message { is_text, is_compressed: header.rsv1, payload }
-                }
             };
             if header.is_final {
-                let Message { is_text, is_compressed, payload } = message;
-                return Ok(Some(Received::Message(Message { is_text, is_compressed, payload: payload.freeze() })));
+                return Ok(Some(Received::Message(Message { is_text, is_compressed: header.rsv1, payload })));
             }
-            self.fragments = Some(message);
+            self.fragments = Some(Message { is_text, is_compressed: header.rsv1, payload: extensible(payload) });
         }
+        Ok(None)
     }
 
-    /// Takes the next payload, which is of so many bytes, if it has come in whole.
-    fn payload(&mut self, len: usize) -> Option<BytesMut> {
+    /// Takes the next frame, if it has come in whole.
+    #[inline]
+    fn frame(&mut self) -> Result<Option<(Header, Bytes)>, tungstenite::Error> {
+        let (header, skip) = match self.header {
+            Some(header) => (header, 0),
+            None => {
+                let Some((header, skip)) = Header::parse(&self.buffer)? else { return Ok(None) };
+                self.check(&header)?;
+                (header, skip)
+            }
+        };
+        let whole = skip + header.len as usize; // which was checked against the limit
+        if header.len as usize <= FLOWING && self.buffer.len() >= whole {
+            self.header = None;
+            let mut frame = self.buffer.split_to(whole).freeze();
+            frame.advance(skip);
+            return Ok(Some((header, frame)));
+        }
+        self.buffer.advance(skip);
+        let payload = self.large_payload(header.len as usize);
+        self.header = payload.is_none().then_some(header);
+        Ok(payload.map(|payload| (header, payload)))
+    }
+
+    /// Takes what has come of a payload that has memory of its own: all of it, or nothing yet.
+    fn large_payload(&mut self, len: usize) -> Option<Bytes> {
         if len <= FLOWING {
-            return (self.buffer.len() >= len).then(|| self.buffer.split_to(len));
+            return None;
         }
         let large = self.large.room_for(len);
         // What was read together with the header, 64 KiB at most. All the rest is read to where it stays.
         let here = self.buffer.len().min(len - large.len());
         large.extend_from_slice(&self.buffer.split_to(here));
-        (large.len() == len).then(|| large.split())
+        (large.len() == len).then(|| large.split().freeze())
     }
 
     /// Checks what a header may say here, before its payload has come.
@@ -249,6 +258,14 @@ impl Large {
         }
         &mut self.buffer
     }
+}
+
+/// The first fragment of a message, to be extended: in memory of its own, and no more than it needs.
+fn extensible(payload: Bytes) -> BytesMut {
+    if payload.len() <= FLOWING {
+        return BytesMut::from(&payload[..]);
+    }
+    payload.try_into_mut().unwrap_or_else(|payload| BytesMut::from(&payload[..])) // nobody else has it
 }
 
 /// Reads what is in a close frame. RFC 6455, sections 5.5.1 and 7.4.

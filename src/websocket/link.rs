@@ -4,11 +4,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use futures::{Sink, Stream, StreamExt, future::BoxFuture};
+use futures::{Sink, Stream, future::BoxFuture};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    messages::Messages,
+    messages::{Messages, Read},
     opening::{Opened, failed, is_end},
 };
 use crate::{
@@ -41,18 +41,39 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
     }
 
     /// Ready when it is open.
+    #[inline]
     fn poll_socket(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        match &mut self.opening {
-            None => Poll::Ready(Ok(())),
-            Some(opening) => {
-                let opened = ready!(opening.as_mut().poll(cx));
-                self.opening = None;
-                let Opened { socket, codec, first, ended } = opened?;
-                (self.codec, self.first, self.ended) = (codec, first, ended);
-                self.socket = Some(socket);
-                Poll::Ready(Ok(()))
-            }
+        if self.opening.is_some() { self.poll_opening(cx) } else { Poll::Ready(Ok(())) }
+    }
+
+    fn poll_opening(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if let Some(opening) = &mut self.opening {
+            let opened = ready!(opening.as_mut().poll(cx));
+            self.opening = None;
+            let Opened { socket, codec, first, ended } = opened?;
+            (self.codec, self.first, self.ended) = (codec, first, ended);
+            self.socket = Some(socket);
         }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_packet(&mut self, cx: &mut Context<'_>, read: Read) -> Poll<Option<Result<Packet, Error>>> {
+        ready!(self.poll_socket(cx))?;
+        let Some(socket) = &mut self.socket else { return Poll::Ready(Some(Err(not_open()))) };
+        if !self.ended {
+            if let Some(first) = self.first.take() {
+                return Poll::Ready(Some(Ok(first)));
+            }
+            match ready!(socket.poll_message(cx, read)) {
+                Some(Ok(message)) => return Poll::Ready(Some(self.decode(message))),
+                Some(Err(error)) if !is_end(&error) => return Poll::Ready(Some(Err(failed(Stage::Reading, error)))),
+                Some(Err(_)) | None => {}
+            }
+            self.ended = true;
+        }
+        // What answers the server's close frame goes out before the end is told.
+        let _ = ready!(socket.poll_flush(cx));
+        Poll::Ready(None)
     }
 
     fn decode(&self, frame: Data) -> Result<Packet, Error> {
@@ -70,24 +91,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<T> {
     type Item = Result<Packet, Error>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        ready!(this.poll_socket(cx))?;
-        let Some(socket) = &mut this.socket else { return Poll::Ready(Some(Err(not_open()))) };
-        if !this.ended {
-            if let Some(first) = this.first.take() {
-                return Poll::Ready(Some(Ok(first)));
-            }
-            match ready!(socket.poll_next_unpin(cx)) {
-                Some(Ok(message)) => return Poll::Ready(Some(this.decode(message))),
-                Some(Err(error)) if !is_end(&error) => return Poll::Ready(Some(Err(failed(Stage::Reading, error)))),
-                Some(Err(_)) | None => {}
-            }
-            this.ended = true;
-        }
-        // What answers the server's close frame goes out before the end is told.
-        let _ = ready!(socket.poll_flush(cx));
-        Poll::Ready(None)
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().poll_packet(cx, Read::AsNeeded)
     }
 }
 
@@ -130,6 +135,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link for WebSocket<T> {
         let codec = self.codec;
         let socket = self.socket.as_mut().ok_or_else(not_open)?;
         socket.start_send(packet, codec).map_err(|error| failed(Stage::Writing, error))
+    }
+
+    fn poll_next_here(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().poll_packet(cx, Read::Never)
     }
 
     fn set_protocol(mut self: Pin<&mut Self>, protocol: Protocol) {

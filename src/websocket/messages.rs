@@ -14,6 +14,13 @@ use super::{
 };
 use crate::{CloseFrame, Data, Packet, Text, codec::Codec, link::Traffic};
 
+/// Whether more is read from the connection for want of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    AsNeeded,
+    Never,
+}
+
 /// The messages of a WebSocket, compressed where that is agreed upon.
 ///
 /// It answers pings and the server's goodbye by itself, as it is read.
@@ -86,7 +93,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Messages<T> {
         }
         ready!(self.poll_flush(cx))?;
         while !self.ended {
-            let _ = ready!(self.poll_received(cx)); // nobody wants it any more
+            let _ = ready!(self.poll_received(cx, Read::AsNeeded)); // nobody wants it any more
         }
         Poll::Ready(Ok(()))
     }
@@ -106,8 +113,28 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Messages<T> {
         self.inbound.kept() + self.inflated
     }
 
+    /// The next message; nothing when the server has said goodbye, and at the end.
+    pub(super) fn poll_message(
+        &mut self,
+        cx: &mut Context<'_>,
+        read: Read,
+    ) -> Poll<Option<Result<Data, tungstenite::Error>>> {
+        let received = self.poll_received(cx, read);
+        if let (Poll::Pending, Read::AsNeeded, Some(deflate)) = (&received, read, &mut self.deflate) {
+            deflate.rest_receiving();
+        }
+        Poll::Ready(ready!(received).map(|message| {
+            let message = self.read(message?);
+            if let Err(error) = &message {
+                self.fail(error, cx);
+            }
+            message
+        }))
+    }
+
     /// The next message, compressed if it is; nothing when the server has said goodbye, and at the end.
-    fn poll_received(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, tungstenite::Error>>> {
+    #[inline]
+    fn poll_received(&mut self, cx: &mut Context<'_>, read: Read) -> Poll<Option<Result<Message, tungstenite::Error>>> {
         let failed = loop {
             if self.ended {
                 return Poll::Ready(None);
@@ -131,6 +158,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Messages<T> {
                 }
                 Ok(Some(Received::Message(message))) => return Poll::Ready(Some(Ok(message))),
                 Err(error) => break error,
+            }
+            if read == Read::Never {
+                return Poll::Pending;
             }
             if self.is_answering {
                 // Reading goes on meanwhile.
@@ -191,22 +221,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Messages<T> {
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream for Messages<T> {
     type Item = Result<Data, tungstenite::Error>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let received = self.poll_received(cx);
-        if let (Poll::Pending, Some(deflate)) = (&received, &mut self.deflate) {
-            deflate.rest_receiving();
-        }
-        Poll::Ready(match ready!(received) {
-            Some(Ok(message)) => {
-                let message = self.read(message);
-                if let Err(error) = &message {
-                    self.fail(error, cx);
-                }
-                Some(message)
-            }
-            Some(Err(error)) => Some(Err(error)),
-            None => None,
-        })
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().poll_message(cx, Read::AsNeeded)
     }
 }
 

@@ -154,7 +154,7 @@ impl Outbound {
 }
 
 /// How many bytes gather before they have to be written, and go in one frame of a message.
-pub(super) const SIZE: usize = 64 << 10;
+pub(super) const SIZE: usize = 128 << 10;
 /// How much is kept while nothing is sent.
 const IDLE: usize = 4 << 10;
 const MAX_HEADER: usize = 14;

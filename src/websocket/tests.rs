@@ -196,15 +196,15 @@ async fn a_protocol_that_comes_out_holds_for_the_very_next_frame() {
     let (ours, theirs) = tokio::io::duplex(64 << 10);
     let socket = Messages::new(ours, 1000, None);
     let mut server = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
-    let open = Packet::Open(Handshake {
+    let open = Handshake {
         sid: "x".into(),
         upgrades: Vec::new(),
         ping_interval: Duration::from_secs(25),
         ping_timeout: Duration::from_secs(20),
         max_payload: None,
         protocol: Protocol::Auto,
-    });
-    let opened = Opened { socket, codec: Codec::v4(), first: Some(open), ended: false };
+    };
+    let opened = Opened { socket, codec: Codec::v4(), first: Some(Packet::Open(open.into())), ended: false };
     let made = Made(Some(WebSocket::new(async { Ok(opened) })));
     let settings = Settings { transports: vec![Transport::WebSocket], ..Settings::default() };
     let mut session = Box::pin(Upgrading::new(settings, Box::new(made)));

@@ -368,7 +368,7 @@ mod deflated {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (state >> 24) as u8
         };
-        let noise: Vec<u8> = (0..300_000).map(|_| random()).collect();
+        let noise: Vec<u8> = (0..600_000).map(|_| random()).collect();
         let sent = [Packet::from("small"), "large enough".into(), noise.into(), "large enough".into()];
         for (at, message) in sent.into_iter().enumerate() {
             futures::future::poll_fn(|cx| messages.poll_ready(cx)).await.unwrap();
