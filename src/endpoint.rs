@@ -60,6 +60,26 @@ impl Endpoint {
         sid: Option<&str>,
         base64: bool,
     ) -> Result<request::Builder, Error> {
+        Ok(self.request_to(method, self.target(transport, protocol, sid, base64)?))
+    }
+
+    /// Begins a request to a [`target`](Self::target).
+    pub(crate) fn request_to(&self, method: Method, target: Uri) -> request::Builder {
+        let mut request = Request::builder().method(method).uri(target);
+        if let Some(headers) = request.headers_mut() {
+            headers.clone_from(&self.headers);
+        }
+        request
+    }
+
+    /// Where the requests of a session go, or those that open one.
+    pub(crate) fn target(
+        &self,
+        transport: Transport,
+        protocol: Protocol,
+        sid: Option<&str>,
+        base64: bool,
+    ) -> Result<Uri, Error> {
         let mut target = format!("{}?{}", self.path, self.query);
         target.push_str(&format!("EIO={}&transport={}", protocol.number(), encode(transport.name())));
         if let Some(sid) = sid {
@@ -68,14 +88,12 @@ impl Endpoint {
         if base64 && (sid.is_none() || transport != Transport::Polling) {
             target.push_str("&b64=1");
         }
-        let uri = Uri::builder()
+        Uri::builder()
             .scheme(self.scheme.clone())
             .authority(self.authority.clone())
             .path_and_query(PathAndQuery::try_from(target).map_err(Error::invalid_request)?)
             .build()
-            .map_err(Error::invalid_request)?;
-        let request = Request::builder().method(method).uri(uri);
-        Ok(self.headers.iter().fold(request, |request, (name, value)| request.header(name, value)))
+            .map_err(Error::invalid_request)
     }
 }
 

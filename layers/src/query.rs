@@ -6,23 +6,38 @@ use http::{Uri, uri::PathAndQuery};
 ///
 /// A URI that has no place for a query (`*`, `host:port`) or no room left for it is not touched.
 pub(crate) fn set_query(uri: &mut Uri, name: &str, value: &str) {
-    let pair = form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
-    let mut pairs: Vec<&str> = match uri.query() {
-        None | Some("") => Vec::new(),
-        Some(query) => query.split('&').collect(),
+    let pair: String = form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
+    let query = uri.query().filter(|query| !query.is_empty());
+    // With room for all of it: this is done for each request.
+    let mut changed = String::with_capacity(uri.path().len() + query.map_or(0, str::len) + pair.len() + 2);
+    changed.push_str(uri.path());
+    let mut is_there = false;
+    let mut push = |pair: &str, changed: &mut String| {
+        changed.push(if std::mem::replace(&mut is_there, true) { '&' } else { '?' });
+        changed.push_str(pair);
     };
-    let place = pairs.iter().position(|other| is_called(other, name)).unwrap_or(pairs.len());
-    pairs.retain(|other| !is_called(other, name));
-    pairs.insert(place, &pair);
-
-    let path_and_query = format!("{}?{}", uri.path(), pairs.join("&"));
-    if let Some(changed) = with_path_and_query(uri, path_and_query) {
+    let mut pair = Some(&*pair); // until it has its place
+    for other in query.into_iter().flat_map(|query| query.split('&')) {
+        if !is_called(other, name) {
+            push(other, &mut changed);
+        } else if let Some(pair) = pair.take() {
+            push(pair, &mut changed);
+        }
+    }
+    if let Some(pair) = pair {
+        push(pair, &mut changed);
+    }
+    if let Some(changed) = with_path_and_query(uri, changed) {
         *uri = changed;
     }
 }
 
 pub(crate) fn is_called(pair: &str, name: &str) -> bool {
-    form_urlencoded::parse(pair.as_bytes()).any(|(other, _)| other == name)
+    let other = pair.split('=').next().unwrap_or_default();
+    if other.contains(['%', '+']) {
+        return form_urlencoded::parse(pair.as_bytes()).any(|(other, _)| other == name);
+    }
+    other == name && !pair.is_empty()
 }
 
 fn with_path_and_query(uri: &Uri, path_and_query: String) -> Option<Uri> {

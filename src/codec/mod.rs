@@ -16,6 +16,7 @@
 //! # Ok::<_, engineio_client::codec::DecodeError>(())
 //! ```
 
+mod batch;
 mod error;
 mod frame;
 mod framing;
@@ -26,9 +27,10 @@ mod size;
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use memchr::memchr;
 
-pub(crate) use self::framing::Framing;
 use self::payload_v3::Form;
+pub(crate) use self::{batch::Batch, framing::Framing};
 pub use self::{error::DecodeError, size::PayloadSize};
 use crate::{Data, Packet, Protocol, Text};
 
@@ -103,7 +105,7 @@ impl Codec {
     /// Whether a payload can carry the packet: in protocol 4, text with the separator would be taken for several packets.
     pub(crate) fn carries_in_payload(self, packet: &Packet) -> bool {
         self.version != Version::V4
-            || !packet.text().is_some_and(|text| text.as_bytes().contains(&payload_v4::SEPARATOR))
+            || packet.text().is_none_or(|text| memchr(payload_v4::SEPARATOR, text.as_bytes()).is_none())
     }
 
     /// Encodes one packet for a WebSocket. Binary of protocol 4 is handed on as it is; what needs the type before it

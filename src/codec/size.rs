@@ -13,6 +13,8 @@ pub struct PayloadSize {
 }
 
 impl PayloadSize {
+    pub(crate) const ZERO: Self = Self { packets: 0, any_binary: false, as_text: 0, as_binary: 0 };
+
     /// Counts one packet more.
     #[must_use]
     pub fn with(mut self, packet: &Packet, codec: Codec) -> Self {

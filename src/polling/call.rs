@@ -7,13 +7,13 @@ use std::{
 use bytes::Bytes;
 use engineio_layers::RequestTimedOut;
 use futures::future::{self, Either};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header::CONTENT_TYPE};
 use pin_project_lite::pin_project;
 use tower::Service;
 use tracing::trace;
 
 use crate::{
-    BoxError, Data, Error, Packet, Protocol, Stage, Transport,
+    BoxError, Data, Error, Protocol, Stage, Transport,
     codec::{Codec, DecodeError, Framing, Payload},
     endpoint::Endpoint,
     http::HttpClient,
@@ -30,6 +30,7 @@ pub(crate) struct Polling<S> {
     pub(super) base64: bool,
     pub(super) jsonp: bool,
     pub(super) session: Option<Session>,
+    target: Option<Uri>, // of the session's requests, once there was one
 }
 
 #[derive(Clone, Debug)]
@@ -39,17 +40,16 @@ pub(super) struct Session {
 }
 
 /// What goes out.
-#[derive(Debug)]
 pub(crate) enum Call {
     /// A GET, which waits for packets.
     Poll,
-    /// A POST. It brings no packets back.
-    Post(Vec<Packet>),
+    /// A POST of a payload. It brings no packets back.
+    Post(Data),
 }
 
 impl<S> Polling<S> {
     pub(crate) fn new(http: S, endpoint: Arc<Endpoint>, protocol: Protocol, base64: bool) -> Self {
-        Self { http, endpoint, protocol, base64, jsonp: false, session: None }
+        Self { http, endpoint, protocol, base64, jsonp: false, session: None, target: None }
     }
 
     /// Its requests go through JSONP, which is a layer of `http`.
@@ -61,17 +61,27 @@ impl<S> Polling<S> {
         self.session.as_ref().map_or(Codec::v4(), |session| session.codec)
     }
 
-    fn request(&self, call: &Call) -> Result<Request<Bytes>, Error> {
-        let sid = self.session.as_ref().map(|session| &*session.sid);
-        let request = |method| self.endpoint.request(method, Transport::Polling, self.protocol, sid, self.base64);
+    fn request(&mut self, call: Call) -> Result<Request<Bytes>, Error> {
+        let target = self.target()?;
         let request = match call {
-            Call::Poll => request(Method::GET)?.body(Bytes::new()),
-            Call::Post(packets) => match self.codec().encode_payload(packets) {
-                Data::Text(text) => request(Method::POST)?.header(CONTENT_TYPE, TEXT).body(text.into()),
-                Data::Binary(bytes) => request(Method::POST)?.header(CONTENT_TYPE, BYTES).body(bytes),
-            },
+            Call::Poll => self.endpoint.request_to(Method::GET, target).body(Bytes::new()),
+            Call::Post(payload) => {
+                let kind = if matches!(payload, Data::Text(_)) { TEXT } else { BYTES };
+                self.endpoint.request_to(Method::POST, target).header(CONTENT_TYPE, kind).body(payload.into())
+            }
         };
         request.map_err(Error::invalid_request)
+    }
+
+    /// Where to: put together for the first request of a session, and the same for all that follow.
+    fn target(&mut self) -> Result<Uri, Error> {
+        if let Some(target) = &self.target {
+            return Ok(target.clone());
+        }
+        let sid = self.session.as_ref().map(|session| &*session.sid);
+        let target = self.endpoint.target(Transport::Polling, self.protocol, sid, self.base64)?;
+        self.target = self.session.is_some().then(|| target.clone());
+        Ok(target)
     }
 }
 
@@ -86,14 +96,14 @@ impl<S: HttpClient> Service<Call> for Polling<S> {
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        let request = match self.request(&call) {
-            Ok(request) => request,
-            Err(error) => return Either::Right(future::ready(Err(error))),
-        };
         let stage = match (&self.session, &call) {
             (None, _) => Stage::Opening,
             (Some(_), Call::Poll) => Stage::Reading,
             (Some(_), Call::Post(_)) => Stage::Writing,
+        };
+        let request = match self.request(call) {
+            Ok(request) => request,
+            Err(error) => return Either::Right(future::ready(Err(error))),
         };
         let codec = self.session.as_ref().map(|session| session.codec);
         trace!(transport = %Transport::Polling, method = %request.method(), bytes = request.body().len(), "request");

@@ -101,7 +101,8 @@ async fn close<S: HttpClient>(polling: Polling<S>) {
     if polling.session.is_none() {
         return;
     }
-    let goodbye = polling.oneshot(Call::Post(vec![Packet::Close]));
+    let goodbye = Call::Post(polling.codec().encode_payload(&[Packet::Close]));
+    let goodbye = polling.oneshot(goodbye);
     if !matches!(tokio::time::timeout(GOODBYE, goodbye).await, Ok(Ok(_))) {
         debug!(transport = %Transport::Polling, "a spare session was not closed");
     }

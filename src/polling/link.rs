@@ -6,15 +6,15 @@ use std::{
 
 use futures::{Sink, Stream, future::BoxFuture};
 use pin_project_lite::pin_project;
-use tower::{ServiceExt, util::Oneshot};
 
 use super::{
     call::{Call, Polling, decode},
     discovery,
+    exchange::Exchange,
 };
 use crate::{
     Error, Handshake, Packet,
-    codec::{Payload, PayloadSize},
+    codec::{Batch, Payload},
     http::HttpClient,
     link::{Link, Traffic},
 };
@@ -22,16 +22,14 @@ use crate::{
 pin_project! {
     /// Packets over HTTP: one GET at a time waits for them, one POST at a time carries them.
     pub(crate) struct LongPolling<S: HttpClient> {
-        polling: Polling<S>,
         opening: Option<Opening<S>>,
         #[pin]
-        get: Option<Oneshot<Polling<S>, Call>>,
-        payload: Payload,        // what came and is not read yet
-        batch: Vec<Packet>,      // what goes into the next POST
-        batch_size: PayloadSize,
+        get: Exchange<Polling<S>, Call>,
+        payload: Payload, // what came and is not read yet
+        batch: Batch,     // what goes into the next POST
         max_batch: usize,
         #[pin]
-        post: Option<Oneshot<Polling<S>, Call>>,
+        post: Exchange<Polling<S>, Call>,
         paused: bool,
         close_sent: bool,
         polls: (u32, u32),
@@ -63,14 +61,12 @@ impl<S: HttpClient> LongPolling<S> {
         opening: impl Future<Output = Result<(Polling<S>, Payload), Error>> + Send + 'static,
     ) -> Self {
         Self {
-            polling,
+            batch: Batch::new(polling.codec()),
             opening: Some(Box::pin(opening)),
-            get: None,
+            get: Exchange::new(polling.clone()),
             payload: Payload::empty(),
-            batch: Vec::new(),
-            batch_size: PayloadSize::default(),
             max_batch: DEFAULT_MAX_BATCH,
-            post: None,
+            post: Exchange::new(polling),
             paused: false,
             close_sent: false,
             polls: (0, 0),
@@ -84,12 +80,14 @@ impl<S: HttpClient> LongPolling<S> {
         if let Some(opening) = this.opening {
             let opened = ready!(opening.as_mut().poll(cx));
             *this.opening = None;
-            (*this.polling, *this.payload) = opened?;
+            let (polling, payload) = opened?;
+            *this.batch = Batch::new(polling.codec());
+            this.get.set(Exchange::new(polling.clone()));
+            this.post.set(Exchange::new(polling));
+            *this.payload = payload;
             this.traffic.received += this.payload.len() as u64;
         }
-        if let Some(get) = this.get.as_mut().as_pin_mut() {
-            let reply = ready!(get.poll(cx));
-            this.get.set(None);
+        if let Some(reply) = ready!(this.get.poll(cx)) {
             this.polls.1 += 1;
             *this.payload = reply?;
             this.traffic.received += this.payload.len() as u64;
@@ -99,10 +97,7 @@ impl<S: HttpClient> LongPolling<S> {
 
     /// Ready when no POST is under way.
     fn poll_post(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let mut this = self.project();
-        if let Some(post) = this.post.as_mut().as_pin_mut() {
-            let reply = ready!(post.poll(cx));
-            this.post.set(None);
+        if let Some(reply) = ready!(self.project().post.poll(cx)) {
             reply?;
         }
         Poll::Ready(Ok(()))
@@ -112,7 +107,7 @@ impl<S: HttpClient> LongPolling<S> {
     fn see(self: Pin<&mut Self>, mut packet: Packet) -> Packet {
         let this = self.project();
         if let Packet::Open(handshake) = &mut packet {
-            handshake.protocol = this.polling.codec().protocol();
+            handshake.protocol = this.get.service().codec().protocol();
             *this.max_batch = handshake.max_payload.unwrap_or(DEFAULT_MAX_BATCH);
         }
         packet
@@ -134,15 +129,15 @@ impl<S: HttpClient> Stream for LongPolling<S> {
                 Err(error) => return Poll::Ready(Some(Err(error))),
                 Ok(()) => {}
             }
-            let mut this = self.as_mut().project();
+            let this = self.as_mut().project();
             if !this.payload.is_ended() {
                 continue;
             }
-            if *this.paused || *this.close_sent || this.polling.session.is_none() {
+            if *this.paused || *this.close_sent || this.get.service().session.is_none() {
                 return Poll::Pending; // whoever lifts the pause polls again
             }
             this.polls.0 += 1;
-            this.get.set(Some(this.polling.clone().oneshot(Call::Poll)));
+            this.get.begin(Call::Poll);
         }
     }
 }
@@ -155,23 +150,20 @@ impl<S: HttpClient> Sink<Packet> for LongPolling<S> {
     }
 
     fn start_send(self: Pin<&mut Self>, packet: Packet) -> Result<(), Error> {
-        let this = self.project();
-        *this.batch_size = this.batch_size.with(&packet, this.polling.codec());
-        this.batch.push(packet);
-        Ok(())
+        self.start_send_kept(&packet)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
             ready!(self.as_mut().poll_post(cx))?;
-            let mut this = self.as_mut().project();
+            let this = self.as_mut().project();
             if this.batch.is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            this.traffic.sent += mem::take(this.batch_size).bytes(this.polling.codec()) as u64;
-            let call = Call::Post(mem::take(this.batch));
+            this.traffic.sent += this.batch.len() as u64;
+            let call = Call::Post(this.batch.take());
             this.traffic.posts += 1;
-            this.post.set(Some(this.polling.clone().oneshot(call)));
+            this.post.begin(call);
         }
     }
 
@@ -190,8 +182,12 @@ impl<S: HttpClient> Sink<Packet> for LongPolling<S> {
 
 impl<S: HttpClient> Link for LongPolling<S> {
     fn has_room(&self, packet: &Packet) -> bool {
-        let codec = self.polling.codec();
-        self.batch.is_empty() || self.batch_size.with(packet, codec).bytes(codec) <= self.max_batch
+        self.batch.is_empty() || self.batch.len_with(packet) <= self.max_batch
+    }
+
+    fn start_send_kept(self: Pin<&mut Self>, packet: &Packet) -> Result<(), Error> {
+        self.project().batch.push(packet);
+        Ok(())
     }
 
     fn set_paused(self: Pin<&mut Self>, paused: bool) {
@@ -199,7 +195,7 @@ impl<S: HttpClient> Link for LongPolling<S> {
     }
 
     fn is_silent(&self) -> bool {
-        self.get.is_none() && self.post.is_none() && self.payload.is_ended() && self.batch.is_empty()
+        self.get.is_idle() && self.post.is_idle() && self.payload.is_ended() && self.batch.is_empty()
     }
 
     fn take_polls(self: Pin<&mut Self>) -> (u32, u32) {
@@ -218,8 +214,8 @@ impl<S: HttpClient> Link for LongPolling<S> {
 impl<S: HttpClient> fmt::Debug for LongPolling<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LongPolling")
-            .field("get", &self.get.is_some())
-            .field("post", &self.post.is_some())
+            .field("get", &!self.get.is_idle())
+            .field("post", &!self.post.is_idle())
             .field("paused", &self.paused)
             .finish_non_exhaustive()
     }

@@ -2,6 +2,7 @@
 
 mod call;
 mod discovery;
+mod exchange;
 mod link;
 
 pub(crate) use self::{call::Polling, discovery::ask_protocol, link::LongPolling};

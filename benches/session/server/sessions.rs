@@ -113,5 +113,5 @@ fn push(payload: &mut Vec<u8>, packet: &[u8]) {
 }
 
 const SEPARATOR: u8 = 0x1E;
-/// How many bytes a reply to a poll may have.
-const FLOOD: usize = 100_000;
+/// How many bytes a reply to a poll may have: about what gathers for small messages while one is under way.
+const FLOOD: usize = 8 << 10;
