@@ -1,4 +1,6 @@
-//! Opens a session by polling, moves it to a WebSocket, exchanges text and binary, and closes it.
+//! How do I open a session, send and receive, and close it?
+//!
+//! This one begins by polling, moves to a WebSocket, and exchanges text and binary.
 //!
 //! ```sh
 //! cargo run --example echo                          # with a server of its own
@@ -8,20 +10,21 @@
 
 mod server;
 
-use std::{env, error::Error};
+use std::time::Duration;
 
-use engineio_client::{Client, Data, Event, Packet, Transport};
+use engineio_client::{BoxError, Client, CloseReason, Data, Event, Packet, Transport};
 use futures::{SinkExt, StreamExt};
+use tokio::time::timeout;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let url = match env::args().nth(1) {
-        Some(url) => url,
-        None => server::start().await?,
-    };
-    let client = Client::builder().build()?;
-    let mut socket = client.open(url.parse()?);
+async fn main() -> Result<(), BoxError> {
+    timeout(Duration::from_secs(10), run()).await?
+}
+
+async fn run() -> Result<(), BoxError> {
+    let url = server::url().await?;
     println!("connecting to {url}");
+    let mut socket = Client::default().open(url);
 
     while let Some(event) = socket.next().await {
         match event {
@@ -41,15 +44,20 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 socket.send("hello".into()).await?;
             }
             Event::Message(Data::Text(text)) => {
-                println!("message: {text}");
+                println!("text: {text}");
+                assert_eq!(text, "hello");
                 socket.send(Packet::from(vec![1, 2, 3])).await?;
             }
             Event::Message(Data::Binary(bytes)) => {
                 println!("binary: {:?}", &bytes[..]);
+                assert_eq!(bytes[..], [1, 2, 3]);
                 socket.close().await?;
             }
             Event::Error(error) => println!("error: {error}"),
-            Event::Close(close) => println!("close: {close}"),
+            Event::Close(close) => {
+                println!("close: {close}");
+                assert_eq!(close.reason(), CloseReason::ForcedClose, "it is closed here, once all is back");
+            }
             _ => {}
         }
     }

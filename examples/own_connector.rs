@@ -1,4 +1,4 @@
-//! Connects in a way of its own, with a connector such as hyper's clients take: here to a Unix socket, for which
+//! How do I connect in a way of my own? With a connector such as hyper's clients take: here to a Unix socket, for which
 //! `ClientBuilder::unix_socket` would do too.
 //!
 //! ```sh
@@ -9,26 +9,32 @@
 
 mod server;
 
-use std::error::Error;
+use std::time::Duration;
 
-use engineio_client::{Client, Event};
+use engineio_client::{BoxError, Client, CloseReason, Event};
 use futures::{SinkExt, StreamExt};
 use http::Uri;
 use hyper_util::rt::TokioIo;
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
+use tokio::time::timeout;
 use tower::service_fn;
 
 #[cfg(unix)]
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), BoxError> {
+    timeout(Duration::from_secs(10), run()).await?
+}
+
+#[cfg(unix)]
+async fn run() -> Result<(), BoxError> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("echo.sock");
     let listener = UnixListener::bind(&path)?;
-    let service = server::service();
+    let echo = server::echo();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            server::serve(stream, service.clone());
+            tokio::spawn(server::serve(stream, echo.clone()));
         }
     });
 
@@ -43,12 +49,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut socket = client.connect("http://localhost".parse()?).await?;
     while let Some(event) = socket.next().await {
         match event {
-            Event::Upgrade(_) => socket.send("hello".into()).await?,
+            Event::Upgrade(transport) => {
+                println!("upgraded: now on {transport}");
+                socket.send("hello".into()).await?;
+            }
             Event::Message(data) => {
                 println!("message: {data:?}");
+                assert_eq!(data, "hello".into());
                 socket.close().await?;
             }
-            Event::Close(close) => println!("close: {close}"),
+            Event::UpgradeError(error) => return Err(error.into()),
+            Event::Close(close) => assert_eq!(close.reason(), CloseReason::ForcedClose, "{close}"),
             _ => {}
         }
     }

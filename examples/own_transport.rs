@@ -1,4 +1,4 @@
-//! Carries a session over a transport of one's own: here a WebSocket by hand, with tokio-tungstenite.
+//! How do I carry a session over a transport of my own? This one is a WebSocket by hand, with tokio-tungstenite.
 //!
 //! ```sh
 //! cargo run --example own_transport                          # with a server of its own
@@ -8,11 +8,13 @@
 
 mod server;
 
-use std::{env, error::Error};
+use std::time::Duration;
 
-use engineio_client::{BoxError, Client, CustomTransport, Data, Event, Packet, Transport, TransportRequest};
+use engineio_client::{
+    BoxError, Client, CloseReason, CustomTransport, Data, Event, Packet, Transport, TransportRequest,
+};
 use futures::{Sink, SinkExt, Stream, StreamExt, TryStreamExt, future::ready};
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{client_async, tungstenite::Message};
 use tower::service_fn;
 
@@ -41,28 +43,31 @@ async fn websocket(
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let url = match env::args().nth(1) {
-        Some(url) => url,
-        None => server::start().await?,
-    };
+async fn main() -> Result<(), BoxError> {
+    timeout(Duration::from_secs(10), run()).await?
+}
+
+async fn run() -> Result<(), BoxError> {
+    let own = Transport::Custom("websocket");
     let client = Client::builder()
         .custom_transport(CustomTransport::new("websocket", service_fn(websocket)))
-        .transports([Transport::Polling, Transport::Custom("websocket")])
+        .transports([Transport::Polling, own])
         .build()?;
-    let mut socket = client.connect(url.parse()?).await?;
+    let mut socket = client.connect(server::url().await?).await?;
     while let Some(event) = socket.next().await {
         match event {
             Event::Upgrade(transport) => {
-                println!("now on {transport:?}");
+                println!("upgraded: now on {transport:?}");
+                assert_eq!(transport, own);
                 socket.send("hello".into()).await?;
             }
             Event::Message(data) => {
                 println!("message: {data:?}");
+                assert_eq!(data, "hello".into());
                 socket.close().await?;
             }
             Event::UpgradeError(error) => return Err(error.into()),
-            Event::Close(close) => println!("close: {close}"),
+            Event::Close(close) => assert_eq!(close.reason(), CloseReason::ForcedClose, "{close}"),
             _ => {}
         }
     }

@@ -1,4 +1,4 @@
-//! Sends all requests, the WebSocket's too, through a client of reqwest's.
+//! How do I use an HTTP client of my own? Here all requests, the WebSocket's too, go through reqwest's.
 //!
 //! ```sh
 //! cargo run --example reqwest                          # with a server of its own
@@ -10,18 +10,19 @@
 
 mod server;
 
-use std::{env, error::Error};
+use std::time::Duration;
 
-use engineio_client::{Client, Event, RequestBody};
+use engineio_client::{BoxError, Client, CloseReason, Event, RequestBody};
 use futures::{SinkExt, StreamExt};
+use tokio::time::timeout;
 use tower::service_fn;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let url = match env::args().nth(1) {
-        Some(url) => url,
-        None => server::start().await?,
-    };
+async fn main() -> Result<(), BoxError> {
+    timeout(Duration::from_secs(10), run()).await?
+}
+
+async fn run() -> Result<(), BoxError> {
     // Redirects would be followed without the session's knowing.
     let reqwest = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
     let service = service_fn(move |request: http::Request<RequestBody>| {
@@ -35,23 +36,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
     });
     let client = Client::builder().http_service(service).build()?;
 
-    let mut socket = client.connect(url.parse()?).await?;
-    socket.send("hello".into()).await?;
+    let mut socket = client.connect(server::url().await?).await?;
     while let Some(event) = socket.next().await {
         match event {
             Event::Open(handshake) => println!("open: session {}", handshake.sid),
             Event::Upgrade(transport) => {
                 println!("upgraded: now on {transport}");
-                socket.send("goodbye".into()).await?;
+                socket.send("hello".into()).await?;
             }
-            Event::UpgradeError(error) => return Err(error.into()),
             Event::Message(data) => {
                 println!("message: {data:?}");
-                if data == "goodbye".into() {
-                    socket.close().await?;
-                }
+                assert_eq!(data, "hello".into());
+                socket.close().await?;
             }
-            Event::Close(close) => println!("close: {close}"),
+            Event::UpgradeError(error) => return Err(error.into()),
+            Event::Close(close) => assert_eq!(close.reason(), CloseReason::ForcedClose, "{close}"),
             _ => {}
         }
     }

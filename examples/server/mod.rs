@@ -1,42 +1,100 @@
-//! The server that the examples talk to. It echoes.
+//! The server that the examples talk to, if they are given no other. It echoes.
 
 #![allow(dead_code, reason = "no example uses all of it")]
 
-use std::{io, sync::Arc};
+use std::{env, sync::Arc};
 
 use bytes::Bytes;
+use engineio_client::BoxError;
 use engineioxide::{DisconnectReason, Socket, Str, handler::EngineIoHandler, service::EngineIoService};
-use hyper::server::conn::http1;
+use http::{Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    body::{Body, Incoming},
+    server::conn::http1,
+    service::{HttpService, Service as _, service_fn},
+};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
+    task::JoinSet,
 };
 
-/// Starts it at a free port, and tells its URL.
-pub(crate) async fn start() -> io::Result<String> {
+/// The URL that the example was given, or that of a server which starts here.
+pub(crate) async fn url() -> Result<Uri, BoxError> {
+    match env::args().nth(1) {
+        Some(url) => Ok(url.parse()?),
+        None => start(echo()).await,
+    }
+}
+
+/// Starts a server at a free port, and tells its URL.
+pub(crate) async fn start(service: impl Service) -> Result<Uri, BoxError> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}", listener.local_addr()?);
-    let service = service();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            serve(stream, service.clone());
-        }
-    });
+    let url = format!("http://{}", listener.local_addr()?).parse()?;
+    tokio::spawn(accept(listener, service));
     Ok(url)
 }
 
-pub(crate) fn service() -> EngineIoService<Echo> {
-    EngineIoService::new(Arc::new(Echo))
+/// Answers whoever connects. Dropping it ends the connections, too.
+pub(crate) async fn accept(listener: TcpListener, service: impl Service) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        connections.spawn(serve(stream, service.clone()));
+    }
 }
 
-/// Has the service answer what comes by a connection.
-pub(crate) fn serve<S>(stream: S, service: EngineIoService<Echo>)
+/// Answers what comes by one connection.
+pub(crate) async fn serve<S>(stream: S, service: impl Service)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    tokio::spawn(connection.with_upgrades());
+    // If it breaks, the client says why.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await;
+}
+
+pub(crate) fn echo() -> EngineIoService<Echo> {
+    EngineIoService::new(Arc::new(Echo))
+}
+
+/// The echo, for requests that are allowed; the others get a 401.
+pub(crate) fn guarded(is_allowed: impl Fn(&Request<Bytes>) -> bool + Clone + Send + Sync + 'static) -> impl Service {
+    let echo = echo();
+    service_fn(move |request: Request<Incoming>| {
+        let (echo, is_allowed) = (echo.clone(), is_allowed.clone());
+        async move {
+            let (head, body) = request.into_parts();
+            let request = Request::from_parts(head, body.collect().await?.to_bytes());
+            if is_allowed(&request) {
+                return Ok::<_, BoxError>(echo.call(request.map(Full::new)).await?);
+            }
+            let mut refusal = Response::default();
+            *refusal.status_mut() = StatusCode::UNAUTHORIZED;
+            Ok(refusal)
+        }
+    })
+}
+
+/// What hyper's servers take, and can be shared by connections.
+pub(crate) trait Service:
+    HttpService<Incoming, ResBody: Body<Data: Send, Error: Into<BoxError>> + Send, Error: Into<BoxError>, Future: Send>
+    + Clone
+    + Send
+    + 'static
+{
+}
+
+impl<S> Service for S where
+    S: HttpService<
+            Incoming,
+            ResBody: Body<Data: Send, Error: Into<BoxError>> + Send,
+            Error: Into<BoxError>,
+            Future: Send,
+        > + Clone
+        + Send
+        + 'static
+{
 }
 
 #[derive(Debug)]
