@@ -14,7 +14,7 @@ use std::{
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::Bytes;
-use engineio_client::{BoxError, Client, Event, RequestBody};
+use engineio_client::{BoxError, Client, CloseReason, Event, RequestBody};
 use futures::{SinkExt, StreamExt};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use ring::hmac::{self, Key};
@@ -61,12 +61,17 @@ async fn main() -> Result<(), BoxError> {
 
 async fn run() -> Result<(), BoxError> {
     let key = Key::new(hmac::HMAC_SHA256, b"known to both sides");
-    let servers = key.clone();
+    let known = key.clone();
     let is_signed = move |request: &Request<Bytes>| {
         let signature = request.headers().get(SIGNATURE).and_then(|value| BASE64_STANDARD.decode(value).ok());
         let signed = signed_part(request.method(), request.uri(), request.body());
-        let is_right = signature.is_some_and(|tag| hmac::verify(&servers, &signed, &tag).is_ok());
-        println!("server: {} {} signed: {is_right}", request.method(), request.uri().path());
+        let is_right = signature.is_some_and(|tag| hmac::verify(&known, &signed, &tag).is_ok());
+        println!(
+            "server: {} {} {}",
+            request.method(),
+            request.uri(),
+            if is_right { "is signed" } else { "is refused" }
+        );
         is_right
     };
     let url = server::start(server::guarded(is_signed)).await?;
@@ -76,20 +81,18 @@ async fn run() -> Result<(), BoxError> {
 
     let layer = layer_fn(move |inner| Signed { inner, key: key.clone() });
     let mut socket = Client::builder().layer(layer).build()?.connect(url).await?;
-    let mut upgraded = false;
-    socket.send("hello".into()).await?;
     while let Some(event) = socket.next().await {
         match event {
-            Event::Upgrade(_) => {
-                upgraded = true;
-                socket.send("goodbye".into()).await?;
+            Event::Upgrade(_) => socket.send("hello".into()).await?,
+            Event::Message(data) => {
+                println!("message: {data:?}");
+                assert_eq!(data, "hello".into());
+                socket.close().await?;
             }
-            Event::Message(data) if data == "goodbye".into() => break,
-            Event::Message(data) => println!("message: {data:?}"),
             Event::UpgradeError(error) => return Err(error.into()),
+            Event::Close(close) => assert_eq!(close.reason(), CloseReason::ForcedClose, "{close}"),
             _ => {}
         }
     }
-    assert!(upgraded, "the session ended before it was on the WebSocket");
-    Ok(socket.close().await?)
+    Ok(())
 }

@@ -10,9 +10,9 @@ mod server;
 
 use std::time::{Duration, Instant};
 
-use engineio_client::{BoxError, Client, Event, Packet, Socket};
+use engineio_client::{BoxError, Client, Data, Event, Socket};
 use futures::{SinkExt, StreamExt, future::try_join_all};
-use tokio::{task::JoinSet, time::timeout};
+use tokio::time::timeout;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -27,41 +27,29 @@ async fn run() -> Result<(), BoxError> {
     let began = Instant::now();
 
     let sockets = try_join_all((0..SESSIONS).map(|_| client.connect(url.clone()))).await?;
-    println!("{} open after {:?}", sockets.len(), began.elapsed());
+    println!("{} are open after {:?}", sockets.len(), began.elapsed());
 
-    let mut sessions = JoinSet::new();
-    for (number, socket) in sockets.into_iter().enumerate() {
-        sessions.spawn(ask(socket, number));
-    }
-    let (mut answered, mut upgraded) = (0, 0);
-    while let Some(done) = sessions.join_next().await {
-        answered += 1;
-        upgraded += usize::from(done??);
-    }
-    println!("{answered} answered, {upgraded} of them moved to a WebSocket, after {:?}", began.elapsed());
-    assert_eq!(answered, SESSIONS);
+    let answers = try_join_all(sockets.into_iter().enumerate().map(ask)).await?;
+    println!("{} are answered and closed after {:?}", answers.len(), began.elapsed());
+    assert_eq!(answers, Vec::from_iter((0..SESSIONS).map(|number| Data::from(number.to_string()))));
     Ok(())
 }
 
-/// Sends a number, and waits for it to come back. Tells whether the session has upgraded.
-async fn ask(socket: Socket, number: usize) -> Result<bool, BoxError> {
+/// Sends a number by WebSocket, and waits for it to come back.
+async fn ask((number, socket): (usize, Socket)) -> Result<Data, BoxError> {
     let (mut sender, mut events) = socket.spawn(); // from now on it moves by itself
-    let question = Packet::from(number.to_string());
-    sender.send(question.clone()).await?;
-    let (mut answered, mut upgraded) = (false, None);
-    while !answered || upgraded.is_none() {
+    loop {
         match events.next().await.ok_or("the session has ended")? {
-            Event::Message(data) if Packet::from(data.clone()) == question => answered = true,
-            Event::Message(data) => return Err(format!("{data:?} answers {number}").into()),
-            Event::Open(handshake) if handshake.upgrades.is_empty() => upgraded = Some(false),
-            Event::Upgrade(_) => upgraded = Some(true),
-            Event::UpgradeError(_) => upgraded = Some(false),
+            Event::Upgrade(_) => sender.send(number.to_string().into()).await?,
+            Event::Message(data) => {
+                sender.close().await?;
+                return Ok(data);
+            }
+            Event::UpgradeError(error) => return Err(error.into()),
             Event::Close(close) => return Err(close.to_string().into()),
             _ => {}
         }
     }
-    sender.close().await?;
-    Ok(upgraded == Some(true))
 }
 
 const SESSIONS: usize = 300;

@@ -7,21 +7,29 @@ use std::{env, sync::Arc};
 use bytes::Bytes;
 use engineio_client::BoxError;
 use engineioxide::{DisconnectReason, Socket, Str, handler::EngineIoHandler, service::EngineIoService};
+use futures::{
+    StreamExt,
+    future::{BoxFuture, FutureExt},
+    stream::FuturesUnordered,
+};
 use http::{Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::{
-    body::{Body, Incoming},
+    body::Incoming,
     server::conn::http1,
-    service::{HttpService, Service as _, service_fn},
+    service::{Service, service_fn},
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
-    task::JoinSet,
 };
 
-/// The URL that the example was given, or that of a server which starts here.
+/// What is said to a request.
+pub(crate) type Answer = Arc<dyn Fn(Request<Bytes>) -> BoxFuture<'static, Answered> + Send + Sync>;
+pub(crate) type Answered = Result<Response<Bytes>, BoxError>;
+
+/// The URL that the example was given, or that of an echo which starts here.
 pub(crate) async fn url() -> Result<Uri, BoxError> {
     match env::args().nth(1) {
         Some(url) => Ok(url.parse()?),
@@ -30,75 +38,67 @@ pub(crate) async fn url() -> Result<Uri, BoxError> {
 }
 
 /// Starts a server at a free port, and tells its URL.
-pub(crate) async fn start(service: impl Service) -> Result<Uri, BoxError> {
+pub(crate) async fn start(answer: Answer) -> Result<Uri, BoxError> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?).parse()?;
-    tokio::spawn(accept(listener, service));
+    tokio::spawn(accept(listener, answer));
     Ok(url)
 }
 
-/// Answers whoever connects. Dropping it ends the connections, too.
-pub(crate) async fn accept(listener: TcpListener, service: impl Service) {
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        connections.spawn(serve(stream, service.clone()));
+/// Serves whoever connects. When it is dropped, no request is answered any more.
+pub(crate) async fn accept(listener: TcpListener, answer: Answer) {
+    let mut connections = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            Ok((stream, _)) = listener.accept() => connections.push(serve(stream, answer.clone())),
+            Some(()) = connections.next() => {}
+            else => return,
+        }
     }
 }
 
-/// Answers what comes by one connection.
-pub(crate) async fn serve<S>(stream: S, service: impl Service)
+/// Serves one connection.
+pub(crate) fn serve<S>(stream: S, answer: Answer) -> BoxFuture<'static, ()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    // If it breaks, the client says why.
-    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await;
-}
-
-pub(crate) fn echo() -> EngineIoService<Echo> {
-    EngineIoService::new(Arc::new(Echo))
-}
-
-/// The echo, for requests that are allowed; the others get a 401.
-pub(crate) fn guarded(is_allowed: impl Fn(&Request<Bytes>) -> bool + Clone + Send + Sync + 'static) -> impl Service {
-    let echo = echo();
-    service_fn(move |request: Request<Incoming>| {
-        let (echo, is_allowed) = (echo.clone(), is_allowed.clone());
+    let service = service_fn(move |request: Request<Incoming>| {
+        let answer = Arc::clone(&answer);
         async move {
             let (head, body) = request.into_parts();
             let request = Request::from_parts(head, body.collect().await?.to_bytes());
-            if is_allowed(&request) {
-                return Ok::<_, BoxError>(echo.call(request.map(Full::new)).await?);
-            }
-            let mut refusal = Response::default();
-            *refusal.status_mut() = StatusCode::UNAUTHORIZED;
-            Ok(refusal)
+            Ok::<_, BoxError>(answer(request).await?.map(Full::new))
         }
+    });
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    connection.with_upgrades().map(drop).boxed() // if it breaks, the client says why
+}
+
+pub(crate) fn echo() -> Answer {
+    let echo = EngineIoService::new(Arc::new(Echo));
+    Arc::new(move |request| {
+        let answered = echo.call(request.map(Full::new));
+        let collected = async {
+            let (head, body) = answered.await?.into_parts();
+            Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
+        };
+        collected.boxed()
     })
 }
 
-/// What hyper's servers take, and can be shared by connections.
-pub(crate) trait Service:
-    HttpService<Incoming, ResBody: Body<Data: Send, Error: Into<BoxError>> + Send, Error: Into<BoxError>, Future: Send>
-    + Clone
-    + Send
-    + 'static
-{
-}
-
-impl<S> Service for S where
-    S: HttpService<
-            Incoming,
-            ResBody: Body<Data: Send, Error: Into<BoxError>> + Send,
-            Error: Into<BoxError>,
-            Future: Send,
-        > + Clone
-        + Send
-        + 'static
-{
+/// The echo, for requests that are allowed; the others get a 401.
+pub(crate) fn guarded(is_allowed: impl Fn(&Request<Bytes>) -> bool + Send + Sync + 'static) -> Answer {
+    let echo = echo();
+    Arc::new(move |request| {
+        if is_allowed(&request) {
+            return echo(request);
+        }
+        async { Ok(Response::builder().status(StatusCode::UNAUTHORIZED).body(Bytes::new())?) }.boxed()
+    })
 }
 
 #[derive(Debug)]
-pub(crate) struct Echo;
+struct Echo;
 
 impl EngineIoHandler for Echo {
     type Data = ();
