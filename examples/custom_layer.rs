@@ -66,12 +66,7 @@ async fn run() -> Result<(), BoxError> {
         let signature = request.headers().get(SIGNATURE).and_then(|value| BASE64_STANDARD.decode(value).ok());
         let signed = signed_part(request.method(), request.uri(), request.body());
         let is_right = signature.is_some_and(|tag| hmac::verify(&known, &signed, &tag).is_ok());
-        println!(
-            "server: {} {} {}",
-            request.method(),
-            request.uri(),
-            if is_right { "is signed" } else { "is refused" }
-        );
+        println!("server: {} {}, signed: {is_right}", request.method(), request.uri());
         is_right
     };
     let url = server::start(server::guarded(is_signed)).await?;
@@ -81,14 +76,12 @@ async fn run() -> Result<(), BoxError> {
 
     let layer = layer_fn(move |inner| Signed { inner, key: key.clone() });
     let mut socket = Client::builder().layer(layer).build()?.connect(url).await?;
+    socket.send("hello".into()).await?;
     while let Some(event) = socket.next().await {
         match event {
-            Event::Upgrade(_) => socket.send("hello".into()).await?,
-            Event::Message(data) => {
-                println!("message: {data:?}");
-                assert_eq!(data, "hello".into());
-                socket.close().await?;
-            }
+            Event::Upgrade(_) => socket.send("goodbye".into()).await?,
+            Event::Message(data) if data == "goodbye".into() => socket.close().await?,
+            Event::Message(data) => assert_eq!(data, "hello".into()),
             Event::UpgradeError(error) => return Err(error.into()),
             Event::Close(close) => assert_eq!(close.reason(), CloseReason::ForcedClose, "{close}"),
             _ => {}
