@@ -66,6 +66,10 @@ impl Link for Carrier {
         forward!(self, link => link.has_room(packet))
     }
 
+    fn gathers(&self) -> usize {
+        forward!(self, link => link.gathers())
+    }
+
     fn start_send_kept(self: Pin<&mut Self>, packet: &Packet) -> Result<(), Error> {
         forward!(self.get_mut(), link => link.as_mut().start_send_kept(packet))
     }

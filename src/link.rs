@@ -30,6 +30,11 @@ pub(crate) trait Link: Stream<Item = Result<Packet, Error>> + Sink<Packet, Error
         true
     }
 
+    /// How many bytes of packets may gather before they are written unasked.
+    fn gathers(&self) -> usize {
+        128 << 10 // about as many as a socket takes at once
+    }
+
     /// Begins to send a packet that the session keeps until it is flushed; otherwise as `start_send`.
     fn start_send_kept(self: Pin<&mut Self>, packet: &Packet) -> Result<(), Error> {
         self.start_send(packet.clone())

@@ -97,6 +97,12 @@ impl<L: Link + Unpin> Upgrading<L> {
         }
     }
 
+    /// Whether enough was fed for one write.
+    fn has_gathered(&self) -> bool {
+        let enough = |slot: &Slot<L>| self.fed >= FEED || self.fed_bytes >= slot.link.gathers();
+        self.current.as_ref().is_some_and(enough)
+    }
+
     /// Ready when the session is open, or has ended before it was.
     pub(crate) fn poll_open(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.as_mut().drive(Half::Reader, cx);
@@ -125,7 +131,7 @@ impl<L: Link + Unpin> Sink<Packet> for Upgrading<L> {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if self.fed >= FEED || self.fed_bytes >= FEED_BYTES || !self.engine.has_room() {
+        if self.has_gathered() || !self.engine.has_room() {
             self.as_mut().drive(Half::Writer, cx); // less than this is left to gather, and goes out as one
         }
         if self.engine.is_closing() {
@@ -185,8 +191,6 @@ fn now() -> Instant {
 /// How many packets gather before the sink writes them unasked, and then each time before it tries once more: about as
 /// many as a transport writes at once.
 const FEED: usize = 512;
-/// How many bytes of theirs.
-const FEED_BYTES: usize = 128 << 10;
 
 #[cfg(test)]
 mod tests;

@@ -185,6 +185,11 @@ impl<S: HttpClient> Link for LongPolling<S> {
         self.batch.is_empty() || self.batch.len_with(packet) <= self.max_batch
     }
 
+    /// As many as one POST may have: each takes a whole round trip.
+    fn gathers(&self) -> usize {
+        self.max_batch
+    }
+
     fn start_send_kept(self: Pin<&mut Self>, packet: &Packet) -> Result<(), Error> {
         self.project().batch.push(packet);
         Ok(())

@@ -211,6 +211,7 @@ async fn there_is_one_get_and_one_post_at_a_time() {
 #[tokio::test]
 async fn what_is_queued_goes_out_together_up_to_the_servers_limit() {
     let mut session = Session::open().await;
+    assert_eq!(session.link.gathers(), 22);
     for text in ["one", "two", "three"] {
         session.send(text);
     }

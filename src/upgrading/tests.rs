@@ -27,9 +27,10 @@ struct Script {
     paused: bool,
     unflushed: Vec<Packet>,
     flushes: usize,
-    flush_polls: usize, // also those that hung
-    stalled: bool,      // whether flushes hang
-    posts: bool,        // whether they do from each one on, as polling's do until the POST is answered
+    flush_polls: usize,     // also those that hung
+    gathers: Option<usize>, // how many bytes, before it is to be flushed unasked
+    stalled: bool,          // whether flushes hang
+    posts: bool,            // whether they do from each one on, as polling's do until the POST is answered
     arrived: Vec<Packet>,
     traffic: Traffic,
     received: u64,
@@ -136,6 +137,10 @@ impl Sink<Packet> for Scripted {
 }
 
 impl Link for Scripted {
+    fn gathers(&self) -> usize {
+        self.script().gathers.unwrap_or(usize::MAX)
+    }
+
     fn set_paused(self: Pin<&mut Self>, paused: bool) {
         self.script().paused = paused;
     }
@@ -340,6 +345,22 @@ async fn what_is_fed_goes_out_with_one_flush() {
     assert_ready_ok!(session.poll_flush());
     assert_eq!(session.polling.arrived().len(), 50);
     assert_eq!(session.polling.script().flushes, flushes + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transport_gathers_as_many_bytes_as_it_likes() {
+    for (gathers, unasked) in [(0, 9), (300, 3), (1_000_000, 0)] {
+        let mut session = Session::polling();
+        session.polling.script().gathers = Some(gathers);
+        let flushes = session.polling.script().flushes;
+        for _ in 0..10 {
+            assert_ready_ok!(session.socket.enter(|cx, socket| socket.poll_ready(cx)));
+            session.send(&"x".repeat(100));
+        }
+        assert_eq!(session.polling.script().flushes - flushes, unasked, "{gathers}");
+        assert_ready_ok!(session.poll_flush());
+        assert_eq!(session.polling.arrived().len(), 10);
+    }
 }
 
 #[tokio::test(start_paused = true)]
