@@ -1,40 +1,51 @@
 //! Sets one pair of a URI's query.
 
+use std::mem;
+
 use http::{Uri, uri::PathAndQuery};
 
 /// Replaces the pair called `name`, or appends one. Everything else stays as it was, to the byte.
 ///
 /// A URI that has no place for a query (`*`, `host:port`) or no room left for it is not touched.
 pub(crate) fn set_query(uri: &mut Uri, name: &str, value: &str) {
-    let pair: String = form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
     let query = uri.query().filter(|query| !query.is_empty());
-    // With room for all of it: this is done for each request.
-    let mut changed = String::with_capacity(uri.path().len() + query.map_or(0, str::len) + pair.len() + 2);
+    // One allocation, unless the pair has to be encoded: this is done for each request.
+    let len = uri.path().len() + query.map_or(0, str::len) + name.len() + value.len();
+    let mut changed = String::with_capacity(len + "?&=".len());
     changed.push_str(uri.path());
-    let mut is_there = false;
-    let mut push = |pair: &str, changed: &mut String| {
-        changed.push(if std::mem::replace(&mut is_there, true) { '&' } else { '?' });
-        changed.push_str(pair);
-    };
-    let mut pair = Some(&*pair); // until it has its place
+    let mut separator = '?';
+    let mut is_set = false;
     for other in query.into_iter().flat_map(|query| query.split('&')) {
-        if !is_called(other, name) {
-            push(other, &mut changed);
-        } else if let Some(pair) = pair.take() {
-            push(pair, &mut changed);
+        let is_it = is_called(other, name);
+        if is_it && is_set {
+            continue; // it was there twice
+        }
+        changed.push(mem::replace(&mut separator, '&'));
+        if is_it {
+            push_pair(&mut changed, name, value);
+            is_set = true;
+        } else {
+            changed.push_str(other);
         }
     }
-    if let Some(pair) = pair {
-        push(pair, &mut changed);
+    if !is_set {
+        changed.push(separator);
+        push_pair(&mut changed, name, value);
     }
     if let Some(changed) = with_path_and_query(uri, changed) {
         *uri = changed;
     }
 }
 
+fn push_pair(query: &mut String, name: &str, value: &str) {
+    query.extend(form_urlencoded::byte_serialize(name.as_bytes()));
+    query.push('=');
+    query.extend(form_urlencoded::byte_serialize(value.as_bytes()));
+}
+
 pub(crate) fn is_called(pair: &str, name: &str) -> bool {
     let other = pair.split('=').next().unwrap_or_default();
-    if other.contains(['%', '+']) {
+    if other.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
         return form_urlencoded::parse(pair.as_bytes()).any(|(other, _)| other == name);
     }
     other == name && !pair.is_empty()

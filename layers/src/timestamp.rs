@@ -107,10 +107,10 @@ impl<S: Service<Request<B>>, B> Service<Request<B>> for Timestamp<S> {
 
 /// A random number for this process and a count within it. A clock would repeat itself within a tick.
 fn stamp() -> String {
-    format!("{:x}-{:x}", *PROCESS, NEXT.fetch_add(1, Ordering::Relaxed))
+    format!("{}-{:x}", *PROCESS, NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(()));
+static PROCESS: LazyLock<String> = LazyLock::new(|| format!("{:x}", RandomState::new().hash_one(())));
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 #[cfg(test)]
