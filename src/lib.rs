@@ -3,41 +3,13 @@
 //! Requests are composed with tower layers, packets with [`Stream`](futures::Stream) and [`Sink`](futures::Sink):
 //!
 //! * [`connect`] opens a session with the defaults; a [`Client`] is made by its [builder](ClientBuilder) for
-//!   everything else, and is a tower [`Service`](tower::Service) from URL to [`Socket`]. [`Client::resume`] takes a
-//!   session over from elsewhere.
-//! * A [`Socket`] takes [`Packet`]s and gives [`Event`]s. It moves while it is polled; [`Socket::spawn`] gives it a task
-//!   and hands out a [`Sender`] and a [`Receiver`].
-//! * Layers, connectors and whole HTTP clients of one's own go below: [`ClientBuilder::layer`],
-//!   [`connector`](ClientBuilder::connector), [`http_service`](ClientBuilder::http_service). They see every request,
-//!   the WebSocket's too.
-//! * [`Tcp`] says where connections go and come from, [`Proxy`] what they go through, [`Tls`] whom `https` connections
-//!   trust, and who we are.
-//! * Transports of one's own go beside ours: [`CustomTransport`].
+//!   everything else, and is a tower [`Service`](tower::Service) from URL to [`Socket`].
+//! * A [`Socket`] takes [`Packet`]s and gives [`Event`]s.
 //! * [`Close`] tells why a session has ended, and gives back what was not sent.
 //!
-//! What a session does is traced, and counted: [`observability`] has the list.
+//! The rest of this page is for reading once, in ten minutes.
 //!
-//! What a session promises, and does not, is in [`what_you_can_rely_on`], each promise with the tests that hold it.
-//!
-//! Who knows engine.io-client finds each of its options, methods and events in [`coming_from_javascript`].
-//!
-//! ```no_run
-//! use engineio_client::{Client, Event, Transport};
-//! use futures::{SinkExt, StreamExt};
-//!
-//! # #[tokio::main]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = Client::builder().path("/realtime").transports([Transport::WebSocket]).build()?;
-//! let mut socket = client.connect("https://example.com".parse()?).await?;
-//! socket.send("hello".into()).await?;
-//! while let Some(event) = socket.next().await {
-//!     if let Event::Message(data) = event {
-//!         println!("{data:?}");
-//!     }
-//! }
-//! # Ok(())
-//! # }
-//! ```
+#![doc = include_str!("docs/in_ten_minutes.md")]
 //!
 //! # Features
 //!
@@ -117,6 +89,10 @@ pub use websocket::PerMessageDeflate;
 )]
 #[doc = include_str!("docs/coming_from_javascript.md")]
 pub mod coming_from_javascript {}
+
+#[cfg(doc)]
+#[doc = include_str!("docs/coming_from_rust_engineio.md")]
+pub mod coming_from_rust_engineio {}
 
 #[cfg(doc)]
 #[doc = include_str!("docs/observability.md")]

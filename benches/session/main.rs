@@ -8,7 +8,7 @@
 //!
 //! Each run of each contender is a process of its own, with a fresh server in another; the contenders take turns, so that
 //! what disturbs one round disturbs all of them alike. Ratios are those within a round. `--check` fails where ours misses
-//! what it has to reach against the floors, in the rows that were measured.
+//! what it has to reach against the floors, and against the other clients, in the rows that were measured.
 #![allow(clippy::print_stdout)] // the table is what it is for
 #![cfg_attr(not(target_os = "linux"), allow(dead_code, unused_imports))]
 

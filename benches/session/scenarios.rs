@@ -131,3 +131,12 @@ pub(crate) fn bars() -> Vec<Bar> {
     }
     bars
 }
+
+/// What it has to reach against another client in each row: as much, and by far more where messages are small or polled.
+pub(crate) fn bars_against(peer: String) -> impl Iterator<Item = Bar> {
+    SCENARIOS.iter().flat_map(|scenario| scenario.rows).map(move |&(scenario, _)| {
+        let by_far = ["WebSocket echo, pipelined, 64 B", "WebSocket receive", "polling echo", "polling receive"];
+        let ratio = if by_far.iter().any(|title| scenario.starts_with(title)) { 5.0 } else { 1.0 };
+        Bar { scenario, contender: "engineio-client", against: peer.clone(), ratio }
+    })
+}
