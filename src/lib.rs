@@ -25,6 +25,8 @@
 //! | `encrypted-keys` | no | `TlsBuilder::passphrase`, for client certificates whose key is encrypted |
 //! | `pfx` | no | `TlsBuilder::pfx`, for client certificates in PKCS#12; `encrypted-keys` with it |
 //! | `http2` | no | `ClientBuilder::http2`: polling by HTTP/2 |
+//! | `cli` | no | the program `eio`; the library needs nothing of it |
+//! | `serve` | no | `eio serve`, a server to try with; `cli` with it |
 //!
 //! # Source
 //!

@@ -13,7 +13,8 @@ use url::Url;
 
 /// Cookies, as [RFC 6265] has them: each goes back where its `Domain`, `Path` and `Secure` allow, until it expires.
 ///
-/// A clone is the same jar, so that clients can share it. Nothing is written to disk.
+/// A clone is the same jar, so that clients can share it. Nothing is written to disk, but by who stores
+/// [`to_json`](Self::to_json).
 ///
 /// * Of one domain there are at most 50 cookies, of all together 1,000; whatever is more takes the place of old ones.
 ///   A cookie of more than 4,096 bytes, attributes included, is not taken.
@@ -74,6 +75,37 @@ impl CookieJar {
     /// Removes all cookies.
     pub fn clear(&self) {
         self.lock().clear();
+    }
+
+    /// All cookies that have not expired, those of this session too, to be stored: for
+    /// [`from_json`](Self::from_json) alone, and full of secrets.
+    ///
+    /// ```
+    /// use engineio_layers::CookieJar;
+    ///
+    /// let url = "http://example.com".parse()?;
+    /// let jar = CookieJar::new();
+    /// jar.add("lb=3", &url)?;
+    /// let another = CookieJar::from_json(&jar.to_json())?;
+    /// assert_eq!(another.cookies_for(&url).unwrap(), "lb=3");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn to_json(&self) -> String {
+        let cookies: Vec<_> = self.lock().iter_unexpired().cloned().collect();
+        serde_json::to_string(&cookies).expect("cookies always serialize")
+    }
+
+    /// Creates a jar with the cookies of [`to_json`](Self::to_json).
+    ///
+    /// # Errors
+    ///
+    /// [`CookieError::Malformed`] if that is not what it is.
+    pub fn from_json(json: &str) -> Result<Self, CookieError> {
+        let cookies: Vec<Cookie<'static>> = serde_json::from_str(json).map_err(|_| CookieError::Malformed)?;
+        let cookies = cookies.into_iter().map(Ok::<_, CookieError>);
+        let mut store = CookieStore::from_cookies(cookies, false)?;
+        shrink(&mut store, MAX, |_| true);
+        Ok(Self { store: Arc::new(Mutex::new(store)) })
     }
 
     /// As [`cookies_for`](Self::cookies_for).

@@ -1,0 +1,167 @@
+//! The command line.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use http::Uri;
+
+#[cfg(feature = "serve")]
+use crate::serve;
+use crate::{bench, client::ClientArgs};
+
+/// Talks to Engine.IO servers: prints what comes, and sends each line of standard input.
+#[derive(Debug, Parser)]
+#[command(
+    name = "eio",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    max_term_width = 100,
+    after_long_help = AFTER
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) talk: Talk,
+    /// Print completions for a shell, and end
+    #[arg(long, value_name = "SHELL", exclusive = true)]
+    pub(crate) completions: Option<Shell>,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Talk {
+    /// Where the server is: http, https, ws or wss; http if nothing is said
+    #[arg(required = true, value_parser = url)]
+    pub(crate) url: Option<Uri>,
+    #[command(flatten)]
+    pub(crate) options: TalkOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TalkOptions {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    /// Print every event as a line of JSON, and read such lines from standard input
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show all that happens in the session, heartbeats and packets included
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    /// Show messages and errors only
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Stay for so long after the end of standard input, for answers
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "0")]
+    pub(crate) linger: Duration,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    #[cfg(feature = "serve")]
+    Serve(serve::ServeArgs),
+    Bench(Box<bench::BenchArgs>),
+    /// Prints the manual's page on eio, or on one of its commands, as roff
+    Man {
+        /// The command
+        page: Option<String>,
+    },
+}
+
+/// Reads a URL, whose scheme may be left out where it can't be taken for anything else.
+pub(crate) fn url(text: &str) -> Result<Uri, String> {
+    let whole = match text.contains("://") {
+        true => text.to_owned(),
+        false if text.contains(['.', ':', '/']) || text == "localhost" => format!("http://{text}"),
+        false => return Err(format!("that is no URL; http://{text} would be one")),
+    };
+    let uri: Uri = whole.parse().map_err(|error: http::uri::InvalidUri| error.to_string())?;
+    match uri.scheme_str() {
+        Some("http" | "https" | "ws" | "wss") => Ok(uri),
+        _ => Err("the scheme has to be http, https, ws or wss".to_owned()),
+    }
+}
+
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "that is no number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+const AFTER: &str = "\
+Standard output has the messages, standard error all else. Text is followed by a newline. Binary is written as it is, and
+on a terminal shown as a line with its size and first bytes. With --json there is one object for each event, such as
+  {\"event\":\"handshake\",\"sid\":\"…\",\"protocol\":4,\"transport\":\"polling\",…}
+  {\"event\":\"message\",\"text\":\"…\"}, {\"event\":\"message\",\"base64\":\"…\"}
+  {\"event\":\"upgrade\",\"transport\":\"websocket\"}
+  {\"event\":\"close\",\"reason\":\"forced close\",…}
+and standard input has objects too:
+  {\"send\":{\"text\":\"…\"}}, {\"send\":{\"base64\":\"…\",\"compress\":false}}, {\"close\":true}
+
+A line that can't be sent is told with its number, and the others still go; it makes the exit code 1. A line has 64 MiB at
+most: a longer one ends the session. The end of standard input (Ctrl-D) sends what is there and closes the session;
+Ctrl-C and SIGTERM close it at once, and a second one does not wait for the server.
+
+Exit codes:
+  0  closed as asked
+  1  an error, a session that the server ended, or messages that were not sent
+  2  the command line can't be followed
+  3  no session could be opened
+
+Examples:
+  eio http://localhost:3000
+  echo hello | eio --linger 1 localhost:3000
+  eio --json --verbose wss://example.com/realtime/ --transport websocket -H 'Authorization: Bearer …'
+  eio --path /socket.io/ --query token=… https://example.com
+  eio serve 3000
+  eio bench --connections 100 --transport websocket localhost:3000
+  eio man | man -l -
+  eio --completions bash > ~/.local/share/bash-completion/completions/eio";
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, error::ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_url_stands_beside_commands() {
+        let cli = Cli::try_parse_from(["eio", "localhost:3000", "--json"]).expect("a URL and an option");
+        assert_eq!(cli.talk.url.expect("it was given"), "http://localhost:3000/");
+        assert!(cli.talk.options.json && cli.command.is_none());
+
+        let cli = Cli::try_parse_from(["eio", "bench", "ws://localhost"]).expect("a command");
+        assert!(matches!(cli.command, Some(Command::Bench(_))));
+        let cli = Cli::try_parse_from(["eio", "--completions", "zsh"]).expect("an option that stands alone");
+        assert_eq!(cli.completions, Some(Shell::Zsh));
+        assert!(matches!(Cli::try_parse_from(["eio", "man"]).expect("a command").command, Some(Command::Man { .. })));
+
+        let nothing = Cli::try_parse_from(["eio"]).expect_err("there is nothing to do");
+        assert_eq!(nothing.kind(), ErrorKind::MissingRequiredArgument);
+        assert!(Cli::try_parse_from(["eio", "localhost:1", "man"]).is_err());
+    }
+
+    #[test]
+    fn schemes_may_be_left_out_of_what_is_plainly_a_url() {
+        assert_eq!(url("localhost").expect("a URL"), "http://localhost/");
+        assert_eq!(url("[::1]:80/x").expect("a URL"), "http://[::1]:80/x");
+        assert_eq!(url("wss://example.com").expect("a URL"), "wss://example.com/");
+        assert!(url("server").expect_err("a word").contains("http://server"));
+        for wrong in ["ftp://example.com", "", "http://", "a b.c"] {
+            assert!(url(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn seconds_may_be_broken_and_not_negative() {
+        assert_eq!(seconds("0.25"), Ok(Duration::from_millis(250)));
+        for wrong in ["-1", "x", "inf", "NaN", "1e99"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+}
