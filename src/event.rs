@@ -45,6 +45,28 @@ pub enum Event {
     PollComplete,
 }
 
+impl Event {
+    /// The message, if it is one. With it a stream of events becomes one of messages:
+    ///
+    /// ```
+    /// use engineio_client::{Data, Event};
+    /// use futures::{StreamExt, future::ready, stream};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let events = stream::iter([Event::Ping, Event::Message("hello".into())]); // a socket, say
+    /// let messages = events.filter_map(|event| ready(event.into_message()));
+    /// assert_eq!(messages.collect::<Vec<_>>().await, [Data::from("hello")]);
+    /// # }
+    /// ```
+    pub fn into_message(self) -> Option<Data> {
+        match self {
+            Event::Message(data) => Some(data),
+            _ => None,
+        }
+    }
+}
+
 /// Kinds of [`Event`] that come only if asked for.
 ///
 /// ```

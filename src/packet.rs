@@ -135,6 +135,21 @@ impl Data {
         self.len() == 0
     }
 
+    /// The text, if it is text.
+    ///
+    /// ```
+    /// use engineio_client::Data;
+    ///
+    /// assert_eq!(Data::from("hello").as_text(), Some("hello"));
+    /// assert_eq!(Data::from(vec![1, 2, 3]).as_text(), None);
+    /// ```
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Data::Text(text) => Some(text),
+            Data::Binary(_) => None,
+        }
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         match self {
             Data::Text(text) => &text.whole.as_bytes()[text.start..text.end],
