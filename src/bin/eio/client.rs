@@ -13,7 +13,7 @@ use engineio_client::{
 use http::{HeaderMap, HeaderName, HeaderValue};
 use thiserror::Error;
 
-use crate::args::seconds;
+use crate::values::seconds;
 
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Client options")]

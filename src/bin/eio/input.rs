@@ -5,49 +5,18 @@ use std::{
     thread,
 };
 
-use engineio_client::Packet;
-use thiserror::Error;
 use tokio::{runtime::Handle, sync::mpsc};
 
-use crate::json;
+use crate::{
+    json,
+    wish::{InputError, MAX_LINE, Wish},
+};
 
 /// A line, and what it asks for.
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) number: u64,
     pub(crate) wish: Result<Wish, InputError>,
-}
-
-#[derive(Debug, PartialEq)]
-pub(crate) enum Wish {
-    Send(Packet),
-    Close,
-}
-
-/// Why a line can't be obeyed.
-#[derive(Debug, Error)]
-pub(crate) enum InputError {
-    #[error("standard input can't be read")]
-    Read(#[source] io::Error),
-    #[error("the line is longer than {} MiB", MAX_LINE >> 20)]
-    TooLong,
-    #[error("the line is not UTF-8")]
-    Utf8,
-    #[error("the line is not what it should be")]
-    Json(#[source] serde_json::Error),
-    #[error("the base64 is none")]
-    Base64(#[source] base64::DecodeError),
-    #[error("a message has either text or base64")]
-    NoMessage,
-    #[error("a line has either send or close")]
-    NoWish,
-}
-
-impl InputError {
-    /// Whether nothing more can be read after it.
-    pub(crate) fn is_last(&self) -> bool {
-        matches!(self, InputError::Read(_) | InputError::TooLong)
-    }
 }
 
 /// Reads in a thread of its own, which no runtime waits for: a terminal may never say anything again. A line is read only
@@ -111,7 +80,6 @@ impl<R> Lines<R> {
     }
 }
 
-const MAX_LINE: u64 = 64 << 20;
 /// Lines that are read ahead.
 const ROOM: usize = 8;
 

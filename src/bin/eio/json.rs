@@ -7,7 +7,7 @@ use engineio_client::{Close, Data, Error, Event, Handshake, Message, Packet, Pro
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::input::{InputError, Wish};
+use crate::wish::{InputError, Wish};
 
 /// Reads what a line asks for.
 pub(crate) fn wish(line: &[u8]) -> Result<Wish, InputError> {

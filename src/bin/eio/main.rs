@@ -18,6 +18,8 @@ mod serve;
 mod session;
 mod signals;
 mod talk;
+mod values;
+mod wish;
 
 use std::process::ExitCode;
 

@@ -7,11 +7,11 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 use bytes::Bytes;
-use engineio_client::{Data, Event, Packet, Protocol, Transport};
+use engineio_client::{Data, Error, Event, Packet, Protocol, Transport};
 use futures::{FutureExt, StreamExt, channel::mpsc};
 use tokio::{runtime::Handle, sync::oneshot};
 
-use crate::{console, json, talk::ends_session};
+use crate::{console, json};
 
 /// How events are shown.
 #[derive(Clone, Copy, Debug)]
@@ -140,6 +140,14 @@ fn kind(packet: &Packet) -> String {
         Packet::Noop => "noop".to_owned(),
         _ => "of another kind".to_owned(),
     }
+}
+
+/// Whether a session ends with this error, which is told then.
+fn ends_session(error: &Error) -> bool {
+    !matches!(
+        error,
+        Error::PacketTooLarge { .. } | Error::SeparatorInText | Error::ProtocolUnknown | Error::NotAMessage
+    )
 }
 
 /// Binary in a line: its size and first bytes.

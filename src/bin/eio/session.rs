@@ -17,8 +17,9 @@ use tokio::{
 
 use crate::{
     console,
-    input::{InputError, Line, Wish},
+    input::Line,
     output::Told,
+    wish::{InputError, Wish},
 };
 
 /// Everything that a session waits for, as one future: the socket is driven whenever any of it moves, so that heartbeats

@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use engineio_client::{Close, CloseReason, Data, Error, EventSet, Message, Packet};
+use engineio_client::{Close, CloseReason, Data, EventSet, Message, Packet};
 use http::Uri;
 use tokio::time::timeout;
 
@@ -119,14 +119,6 @@ impl std::fmt::Display for Count {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} message{}", self.0, if self.0 == 1 { "" } else { "s" })
     }
-}
-
-/// Whether a session ends with this error, which is told then.
-pub(crate) fn ends_session(error: &Error) -> bool {
-    !matches!(
-        error,
-        Error::PacketTooLarge { .. } | Error::SeparatorInText | Error::ProtocolUnknown | Error::NotAMessage
-    )
 }
 
 /// The URL without what is secret in it.

@@ -17,12 +17,12 @@ use tokio::time::sleep;
 
 use self::{load::Load, report::Report};
 use crate::{
-    args::{seconds, url},
     client::ClientArgs,
     console,
     exit::{Exit, Failure},
     hint::hint,
     signals,
+    values::{seconds, url},
 };
 
 /// Measures a server that echoes, as `eio serve` does
