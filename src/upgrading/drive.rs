@@ -73,15 +73,17 @@ impl<L: Link + Unpin> Upgrading<L> {
         self.has_news() && !is_late && !is_stuck
     }
 
-    /// Reads what has come, but `later` only what is here already.
+    /// Reads what has come, but `later` only what is here already. What has waited for long is read at once: a heartbeat
+    /// may be behind it.
     fn drive_read(self: Pin<&mut Self>, later: bool, now: Instant, cx: &mut Context<'_>) -> bool {
         let this = self.project();
+        let is_late = now >= *this.read_at + SOON;
         if !later {
             *this.read_at = now;
         }
         let mut moved = false;
         for slot in [this.current, this.trial].into_iter().flatten() {
-            moved |= read(this.engine, this.span, slot, later, now, cx);
+            moved |= read(this.engine, this.span, slot, later, is_late, now, cx);
             let (sent, answered) = Pin::new(&mut slot.link).take_polls();
             this.engine.handle_polls(sent, answered);
         }
@@ -244,6 +246,7 @@ fn read<L: Link + Unpin>(
     span: &Span,
     slot: &mut Slot<L>,
     mut later: bool,
+    is_late: bool,
     now: Instant,
     cx: &mut Context<'_>,
 ) -> bool {
@@ -280,7 +283,7 @@ fn read<L: Link + Unpin>(
             }
         }
         moved = true;
-        later |= engine.has_event() && engine.is_steady();
+        later |= !is_late && engine.has_event() && engine.is_steady();
     }
     moved
 }

@@ -28,6 +28,7 @@ struct Script {
     unflushed: Vec<Packet>,
     flushes: usize,
     flush_polls: usize,     // also those that hung
+    fetches: bool,          // whether each packet has to be fetched from the system
     gathers: Option<usize>, // how many bytes, before it is to be flushed unasked
     stalled: bool,          // whether flushes hang
     posts: bool,            // whether they do from each one on, as polling's do until the POST is answered
@@ -137,6 +138,10 @@ impl Sink<Packet> for Scripted {
 }
 
 impl Link for Scripted {
+    fn poll_next_here(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.script().fetches { Poll::Pending } else { self.poll_next(cx) }
+    }
+
     fn gathers(&self) -> usize {
         self.script().gathers.unwrap_or(usize::MAX)
     }
@@ -591,6 +596,21 @@ async fn heartbeats_are_answered_while_events_wait() {
     session.polling.bring([Packet::Ping(Text::default())]);
     assert!(matches!(assert_ready!(session.socket.poll_next()), Some(Event::Message(_))));
     assert_eq!(session.polling.arrived(), [Packet::Pong(Text::default())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_behind_much_that_waits_is_answered_soon() {
+    let mut session = Session::polling();
+    session.polling.script().fetches = true;
+    let messages = (0..50).map(|number| Packet::from(number.to_string()));
+    session.polling.bring(messages.chain([Packet::Ping(Text::default())]));
+    assert!(matches!(assert_ready!(session.socket.poll_next()), Some(Event::Message(_))));
+    assert_ready_ok!(session.poll_flush()); // has read one more, which waits to be taken
+    assert_eq!(session.polling.arrived(), [], "the reader has all the time");
+    advance(Duration::from_millis(100)).await;
+    assert!(session.socket.is_woken());
+    assert_ready_ok!(session.poll_flush());
+    assert_eq!(session.polling.arrived(), [Packet::Pong(Text::default())], "though nothing was taken");
 }
 
 #[tokio::test(start_paused = true)]
