@@ -109,9 +109,10 @@ impl Socket {
         self.session.stats()
     }
 
-    /// How many bytes had come before those that brought the last message taken from here.
-    pub(crate) fn received_before(&self) -> u64 {
-        self.session.engine().received_before()
+    /// How many bytes had come up to the last message taken from here, and with it. A reply that brought more than one
+    /// counts with its last.
+    pub(crate) fn taken(&self) -> u64 {
+        self.session.engine().taken()
     }
 
     /// Ready when the session is open, or with what kept it from opening.

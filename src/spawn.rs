@@ -32,7 +32,7 @@ pub(crate) fn spawn(socket: Socket) -> (Sender, Receiver) {
         unsent: Vec::new(),
         events,
         event: None,
-        received: 0,
+        taken: 0,
         refused: VecDeque::new(),
         close: Arc::clone(&close),
         closing: false,
@@ -146,7 +146,7 @@ struct Task {
     unsent: Vec<Packet>,                        // what came when the socket took nothing any more
     events: channel::Sender<Event>,
     event: Option<Event>,     // that waits for room
-    received: u64,            // bytes, before the last event that was handed on
+    taken: u64,               // bytes, with the last event that was handed on
     refused: VecDeque<Error>, // what the socket did not take, and the user does not know of yet
     close: Arc<Signal>,
     closing: bool,
@@ -216,9 +216,9 @@ impl Task {
         }
         let room = ready!(self.events.poll_ready(cx));
         if let (Ok(()), Some(event)) = (room, self.event.take()) {
-            // However small it is, it keeps in memory what came since the one before.
-            let received = self.socket.received_before();
-            let bytes = received - mem::replace(&mut self.received, received);
+            // However small it is, it keeps in memory what came with it.
+            let taken = self.socket.taken();
+            let bytes = taken - mem::replace(&mut self.taken, taken);
             let _ = self.events.start_send(event, bytes); // fails only if nobody is there to hear
         }
         Poll::Ready(Some(()))

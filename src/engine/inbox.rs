@@ -11,7 +11,7 @@ pub(crate) struct Inbox {
     wanted: EventSet,
     received: u64, // bytes, in all
     before: u64,   // bytes, before the last reply or message
-    taken: u64,    // the same for the last message that is out
+    taken: u64,    // bytes, up to what follows the last message that is out
     closed: bool,  // the last event is in, or out
     flush_queued: bool,
     drain_queued: bool,
@@ -69,11 +69,11 @@ impl Inbox {
     }
 
     pub(crate) fn pop(&mut self) -> Option<Event> {
-        let Queued { event, before } = self.queue.pop_front()?;
+        let Queued { event, .. } = self.queue.pop_front()?;
         match &event {
             Event::Flush => self.flush_queued = false,
             Event::Drain => self.drain_queued = false,
-            event if is_view(event) => self.taken = before,
+            event if is_view(event) => self.taken = self.queue.front().map_or(self.received, |next| next.before),
             _ => {}
         }
         Some(event)
@@ -118,8 +118,9 @@ impl Inbox {
         self.queue.front().map_or(0, |first| self.received.saturating_sub(first.before))
     }
 
-    /// How many bytes had come before those that brought the last message that is out.
-    pub(crate) fn received_before(&self) -> u64 {
+    /// How many bytes had come up to the last message that is out, and with it. A reply that brought more than one
+    /// counts with its last.
+    pub(crate) fn taken(&self) -> u64 {
         self.taken
     }
 

@@ -70,9 +70,10 @@ impl Engine {
         self.inbox.len() > 0 && !self.awaits_protocol()
     }
 
-    /// How many bytes had come before those that brought the last message that is out.
-    pub(crate) fn received_before(&self) -> u64 {
-        self.inbox.received_before()
+    /// How many bytes had come up to the last message that is out, and with it. A reply that brought more than one
+    /// counts with its last.
+    pub(crate) fn taken(&self) -> u64 {
+        self.inbox.taken()
     }
 
     /// Whether the last event is in the queue, or out.

@@ -807,6 +807,21 @@ mod events {
     }
 
     #[test]
+    fn that_are_out_count_with_what_came_with_them() {
+        let mut session = Session::polling(Protocol::V4);
+        session.engine.handle_received(1000);
+        session.receive("a".into(), Polling);
+        session.engine.handle_received(1);
+        session.receive("b".into(), Polling);
+        session.receive("c".into(), Polling);
+        let mut taken = || {
+            assert!(matches!(session.engine.poll_event(), Some(Event::Message(_))));
+            session.engine.taken()
+        };
+        assert_eq!([taken(), taken(), taken()], [1000, 1000, 1001], "what came in one piece counts with its last");
+    }
+
+    #[test]
     fn that_nobody_reads_stop_the_reading_at_1024_or_16_mebibytes_by_default() {
         let mut session = Session::polling(Protocol::V4);
         for _ in 0..1024 {
