@@ -1,7 +1,7 @@
 //! A channel that is bounded by the number of what waits in it, and by its bytes.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     fmt, mem,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -13,14 +13,24 @@ use futures::Stream;
 /// Makes a channel in which `capacity` items wait, as long as they have less than `max_bytes`; what crosses that limit is
 /// still let in.
 pub(crate) fn channel<T>(capacity: usize, max_bytes: u64) -> (Sender<T>, Receiver<T>) {
-    let state =
-        State { items: VecDeque::new(), bytes: 0, receiver: None, waiting: Vec::new(), senders: 1, is_closed: false };
+    let state = State {
+        items: VecDeque::new(),
+        bytes: 0,
+        receiver: None,
+        waiting: BTreeMap::new(),
+        senders: 1,
+        next_id: 1,
+        is_closed: false,
+    };
     let shared = Arc::new(Shared { capacity, max_bytes, state: Mutex::new(state) });
-    (Sender(Arc::clone(&shared)), Receiver(shared))
+    (Sender { shared: Arc::clone(&shared), id: 0 }, Receiver(shared))
 }
 
 #[derive(Debug)]
-pub(crate) struct Sender<T>(Arc<Shared<T>>);
+pub(crate) struct Sender<T> {
+    shared: Arc<Shared<T>>,
+    id: u64,
+}
 
 /// Nobody receives any more.
 #[derive(Debug)]
@@ -29,46 +39,51 @@ pub(crate) struct Closed;
 impl<T> Sender<T> {
     /// Ready when there is room, or with an error when the receiver is closed.
     pub(crate) fn poll_ready(&mut self, cx: &Context<'_>) -> Poll<Result<(), Closed>> {
-        let mut state = self.0.lock();
+        let mut state = self.shared.lock();
         if state.is_closed {
             return Poll::Ready(Err(Closed));
         }
-        if state.items.len() < self.0.capacity && state.bytes < self.0.max_bytes {
+        if state.items.len() < self.shared.capacity && state.bytes < self.shared.max_bytes {
             return Poll::Ready(Ok(()));
         }
-        if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            state.waiting.push(cx.waker().clone());
-        }
+        let before = state.waiting.insert(self.id, cx.waker().clone());
+        drop((state, before));
         Poll::Pending
     }
 
     /// Sends an item that counts for so many bytes.
     pub(crate) fn start_send(&mut self, item: T, bytes: u64) -> Result<(), Closed> {
-        let mut state = self.0.lock();
+        let mut state = self.shared.lock();
         if state.is_closed {
             return Err(Closed);
         }
         state.items.push_back((item, bytes));
         state.bytes += bytes;
-        state.wake_receiver();
+        let receiver = state.receiver.take();
+        drop(state);
+        receiver.into_iter().for_each(Waker::wake);
         Ok(())
     }
 }
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        self.0.lock().senders += 1;
-        Self(Arc::clone(&self.0))
+        let mut state = self.shared.lock();
+        let id = state.next_id;
+        state.next_id += 1;
+        state.senders += 1;
+        Self { shared: Arc::clone(&self.shared), id }
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        let mut state = self.shared.lock();
         state.senders -= 1;
-        if state.senders == 0 {
-            state.wake_receiver();
-        }
+        let own = state.waiting.remove(&self.id);
+        let receiver = if state.senders == 0 { state.receiver.take() } else { None };
+        drop((state, own));
+        receiver.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -83,7 +98,7 @@ impl<T> Receiver<T> {
             state.is_closed = true;
             mem::take(&mut state.waiting)
         };
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.into_values().for_each(Waker::wake);
     }
 }
 
@@ -96,7 +111,8 @@ impl<T> Stream for Receiver<T> {
             if state.is_closed || state.senders == 0 {
                 return Poll::Ready(None);
             }
-            state.receiver = Some(cx.waker().clone());
+            let before = state.receiver.replace(cx.waker().clone());
+            drop((state, before));
             return Poll::Pending;
         };
         state.bytes -= bytes;
@@ -105,7 +121,7 @@ impl<T> Stream for Receiver<T> {
         if has_room && !state.waiting.is_empty() {
             let waiting = mem::take(&mut state.waiting);
             drop(state);
-            waiting.into_iter().for_each(Waker::wake);
+            waiting.into_values().for_each(Waker::wake);
         }
         Poll::Ready(Some(item))
     }
@@ -125,12 +141,15 @@ struct Shared<T> {
     state: Mutex<State<T>>,
 }
 
+/// Wakers are woken and dropped only when it is not locked: with the last one of a task goes what the task has, another
+/// end of the channel perhaps.
 struct State<T> {
     items: VecDeque<(T, u64)>, // each with its bytes
     bytes: u64,
-    receiver: Option<Waker>, // if it waits for an item
-    waiting: Vec<Waker>,     // senders, for room
+    receiver: Option<Waker>,       // if it waits for an item
+    waiting: BTreeMap<u64, Waker>, // senders, for room: one that is gone waits no more
     senders: usize,
+    next_id: u64, // of a sender
     is_closed: bool,
 }
 
@@ -150,17 +169,11 @@ impl<T> Shared<T> {
     }
 }
 
-impl<T> State<T> {
-    fn wake_receiver(&mut self) {
-        if let Some(receiver) = self.receiver.take() {
-            receiver.wake();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use futures::StreamExt;
+    use std::task::Wake;
+
+    use futures::{FutureExt, StreamExt};
     use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
 
     use super::*;
@@ -216,5 +229,60 @@ mod tests {
             assert!(task.is_woken());
             assert_ready_err!(task.enter(|cx, _| sender.poll_ready(cx)));
         }
+    }
+
+    #[test]
+    fn who_gives_up_waiting_leaves_nothing_behind() {
+        let (sender, _receiver) = full();
+        let mut task = task::spawn(());
+        let before = task.waker_ref_count();
+        for _ in 0..100 {
+            assert_pending!(task.enter(|cx, _| sender.clone().poll_ready(cx)));
+        }
+        assert_eq!(task.waker_ref_count(), before);
+    }
+
+    #[test]
+    fn nothing_is_locked_while_a_task_is_woken_or_dropped() {
+        struct Looks(Arc<Shared<&'static str>>);
+
+        impl Looks {
+            fn look(&self) {
+                assert!(self.0.state.try_lock().is_ok(), "a task that has the other end can't touch it");
+            }
+        }
+
+        impl Wake for Looks {
+            fn wake(self: Arc<Self>) {
+                self.look();
+            }
+        }
+
+        impl Drop for Looks {
+            fn drop(&mut self) {
+                self.look();
+            }
+        }
+
+        let (mut sender, mut receiver) = full();
+        let looks = || Waker::from(Arc::new(Looks(Arc::clone(&sender.shared))));
+        let [first, second, third, fourth, fifth, last] = [(); 6].map(|()| looks());
+        for waker in [first, second] {
+            assert_pending!(sender.poll_ready(&Context::from_waker(&waker)));
+        }
+        drop(sender.clone());
+        let taken = (0..2).map(|_| receiver.next().now_or_never()).collect::<Vec<_>>();
+        assert_eq!(taken, [Some(Some("ab")), Some(Some("c"))]);
+        for waker in [third, fourth] {
+            assert_pending!(receiver.poll_next_unpin(&mut Context::from_waker(&waker)));
+        }
+        sender.start_send("d", 3).unwrap();
+        let mut other = sender.clone();
+        assert_pending!(other.poll_ready(&Context::from_waker(&fifth)));
+        drop((fifth, other));
+        assert_eq!(receiver.next().now_or_never(), Some(Some("d")));
+        assert_pending!(receiver.poll_next_unpin(&mut Context::from_waker(&last)));
+        drop((last, sender));
+        assert_eq!(receiver.next().now_or_never(), Some(None));
     }
 }
