@@ -163,9 +163,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Messages<T> {
                 return Poll::Pending;
             }
             if self.is_answering {
-                // Reading goes on meanwhile.
-                if let Poll::Ready(Err(error)) = self.poll_flush(cx) {
-                    break error;
+                // Reading goes on meanwhile, and even if nothing can be written any more: what the server said last has
+                // come before that, and so has, perhaps, its goodbye.
+                if let Poll::Ready(Err(_)) = self.poll_flush(cx) {
+                    self.is_answering = false;
                 }
             }
             match self.inbound.poll_read(&mut self.io, cx) {

@@ -1,4 +1,4 @@
-use std::io::Cursor;
+use std::io::{self, Cursor};
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -219,11 +219,25 @@ async fn an_end_anywhere_is_told_once() {
 }
 
 #[tokio::test]
-async fn a_connection_that_takes_nothing_fails_once() {
-    let io = tokio_test::io::Builder::new().read(&[0x89, 0]).write_error(std::io::ErrorKind::BrokenPipe.into()).build();
-    let mut messages = Messages::new(io, 1000, None);
+async fn a_connection_that_takes_nothing_is_read_to_its_end() {
+    let broken = || io::Error::from(io::ErrorKind::BrokenPipe);
+    let said = || {
+        let mut said = tokio_test::io::Builder::new();
+        said.read(&[0x89, 0]).write_error(broken()).read(&[0x81, 1, b'a']);
+        said
+    };
+    let mut messages = Messages::new(said().read_error(broken()).build(), 1000, None);
+    assert_eq!(messages.next().await.expect("what came").expect("a message"), "a".into());
     assert!(matches!(messages.next().await, Some(Err(tungstenite::Error::Io(_)))));
     assert!(messages.next().await.is_none());
+
+    let goodbye = said().read(&[0x88, 2, 3, 233]).write_error(broken()).build();
+    let mut messages = Messages::new(goodbye, 1000, None);
+    assert_eq!(messages.next().await.expect("what came").expect("a message"), "a".into());
+    assert!(messages.next().await.is_none());
+    assert_eq!(messages.close_frame().map(|frame| frame.code), Some(1001));
+    futures::future::poll_fn(|cx| messages.poll_message(cx, Read::AsNeeded)).await;
+    assert!(messages.ended, "at the end of the connection");
 }
 
 #[tokio::test]
