@@ -120,7 +120,14 @@ impl<L: Link + Unpin> Stream for Upgrading<L> {
         if !is_over(&self.engine) && (self.wakers.is_woken() || !self.engine.has_event()) {
             self.as_mut().drive(Half::Reader, cx);
         }
-        match self.as_mut().project().engine.poll_event() {
+        let was_full = !self.engine.wants_read();
+        let event = self.as_mut().project().engine.poll_event();
+        if was_full && (self.engine.wants_read() || self.engine.state() == State::Closed) {
+            // It has made room to read more; or, as none could be made, ended the session.
+            self.as_mut().drop_unneeded();
+            self.wakers.stir(Half::Reader);
+        }
+        match event {
             None if !is_over(&self.engine) => Poll::Pending,
             event => Poll::Ready(event),
         }

@@ -46,6 +46,12 @@ impl Wakers {
         self.woken.store(false, Ordering::Release);
     }
 
+    /// There is something to be done again, by whichever half is polled next: this one is, by who asks for more.
+    pub(crate) fn stir(&self, half: Half) {
+        self.woken.store(true, Ordering::Release);
+        self.wake_other(half);
+    }
+
     /// Wakes the task that polls the other half.
     pub(crate) fn wake_other(&self, half: Half) {
         match half {

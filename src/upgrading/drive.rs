@@ -50,8 +50,8 @@ impl<L: Link + Unpin> Upgrading<L> {
                 if round > 0 || !is_done {
                     self.wakers.wake_other(half);
                 }
-                let waits_for_more = is_done && !later && self.engine.wants_read();
-                if self.has_news() && !waits_for_more {
+                let all_is_read = is_done && !later; // or there is no room for it, until the reader takes something
+                if self.has_news() && !all_is_read {
                     self.as_mut().drive_soon(now, cx);
                 }
                 return;
@@ -68,16 +68,20 @@ impl<L: Link + Unpin> Upgrading<L> {
     /// Whether it is early enough to read more when the reader has taken what is here: then its memory may serve again.
     /// Not so for a transport that takes nothing, since a server may wait for us to read before it does.
     fn may_read_later(&self, now: Instant) -> bool {
-        let is_late = now >= self.read_at + SOON || self.engine.poll_timeout().is_some_and(|deadline| deadline <= now);
         let is_stuck = self.current.as_ref().is_some_and(|slot| slot.waiting || slot.unflushed);
-        self.has_news() && !is_late && !is_stuck
+        self.has_news() && !self.is_late(now) && !is_stuck
+    }
+
+    /// Whether what has come may have waited for long, or for longer than a deadline allows.
+    fn is_late(&self, now: Instant) -> bool {
+        now >= self.read_at + SOON || self.engine.poll_timeout().is_some_and(|deadline| deadline <= now)
     }
 
     /// Reads what has come, but `later` only what is here already. What has waited for long is read at once: a heartbeat
     /// may be behind it.
     fn drive_read(self: Pin<&mut Self>, later: bool, now: Instant, cx: &mut Context<'_>) -> bool {
+        let is_late = self.is_late(now);
         let this = self.project();
-        let is_late = now >= *this.read_at + SOON;
         if !later {
             *this.read_at = now;
         }
@@ -85,7 +89,9 @@ impl<L: Link + Unpin> Upgrading<L> {
         for slot in [this.current, this.trial].into_iter().flatten() {
             moved |= read(this.engine, this.span, slot, later, is_late, now, cx);
             let (sent, answered) = Pin::new(&mut slot.link).take_polls();
+            let events = this.engine.events();
             this.engine.handle_polls(sent, answered);
+            moved |= this.engine.events() > events;
         }
         moved
     }
@@ -176,7 +182,7 @@ impl<L: Link + Unpin> Upgrading<L> {
     }
 
     /// Drops what the session needs no more, and all of it once it has ended: it may be polled no more.
-    fn drop_unneeded(self: Pin<&mut Self>) {
+    pub(super) fn drop_unneeded(self: Pin<&mut Self>) {
         let this = self.project();
         let state = this.engine.state();
         if state == State::Closed {

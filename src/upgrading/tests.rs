@@ -33,6 +33,7 @@ struct Script {
     stalled: bool,          // whether flushes hang
     posts: bool,            // whether they do from each one on, as polling's do until the POST is answered
     arrived: Vec<Packet>,
+    polls: u32, // that were not told of
     traffic: Traffic,
     received: u64,
     closing: bool,
@@ -84,6 +85,7 @@ impl Stream for Scripted {
         if !script.paused && !script.get {
             script.get = true;
             script.gets += 1;
+            script.polls += 1;
         }
         script.wakers.push(cx.waker().clone());
         Poll::Pending
@@ -153,6 +155,10 @@ impl Link for Scripted {
     fn is_silent(&self) -> bool {
         let script = self.script();
         !script.get && script.incoming.is_empty() && script.unflushed.is_empty()
+    }
+
+    fn take_polls(self: Pin<&mut Self>) -> (u32, u32) {
+        (std::mem::take(&mut self.script().polls), 0)
     }
 
     fn traffic(&self) -> Traffic {
@@ -614,6 +620,75 @@ async fn a_heartbeat_behind_much_that_waits_is_answered_soon() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_whose_reader_has_to_make_room_sleeps() {
+    let mut session = Session::polling_with(Settings { max_queued_events: 1, ..Settings::default() });
+    session.polling.bring(["a".into(), "b".into(), Packet::Ping(Text::default())]);
+    assert_ready_ok!(session.poll_flush());
+    let mut woken = 0;
+    for _ in 0..1000 {
+        advance(Duration::from_millis(10)).await;
+        if session.socket.is_woken() {
+            woken += 1;
+            assert_ready_ok!(session.poll_flush());
+        }
+    }
+    assert!(woken <= 2, "woken {woken} times in 10 s");
+    session.run();
+    assert_eq!(session.events, ["a", "b"]);
+    assert_eq!(session.polling.arrived(), [Packet::Pong(Text::default())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_writes_reads_on_once_there_is_room() {
+    let polling = Scripted::default();
+    let settings = Settings { upgrade: false, max_queued_events: 1, ..Settings::default() };
+    let (sink, stream) = Box::pin(Upgrading::new(settings, opener(&polling, &polling))).split();
+    let (mut reader, mut writer) = (task::spawn(stream), task::spawn(sink));
+    polling.bring([Packet::Open(handshake().into()), "a".into(), Packet::Ping(Text::default())]);
+    assert!(matches!(assert_ready!(reader.poll_next()), Some(Event::Open(_))));
+    polling.stall(true);
+    writer.enter(|_, sink| sink.start_send("hi".into())).unwrap();
+    assert_pending!(writer.enter(|cx, sink| sink.poll_flush(cx))); // reads what there is room for
+    while writer.is_woken() {
+        assert_pending!(writer.enter(|cx, sink| sink.poll_flush(cx)));
+    }
+    assert!(matches!(assert_ready!(reader.poll_next()), Some(Event::Message(_))));
+    assert!(writer.is_woken(), "the reader has made room, and may be busy now");
+    polling.stall(false);
+    assert_ready_ok!(writer.enter(|cx, sink| sink.poll_flush(cx)));
+    assert!(polling.arrived().contains(&Packet::Pong(Text::default())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_ends_as_an_event_is_taken_ends_for_both_halves() {
+    let websocket = Scripted::default();
+    let settings = Settings { max_queued_events: 1, transports: vec![Transport::WebSocket], ..Settings::default() };
+    let (sink, stream) = Box::pin(Upgrading::new(settings, opener(&websocket, &websocket))).split();
+    let (mut reader, mut writer) = (task::spawn(stream), task::spawn(sink));
+    let of_any_protocol = Handshake { protocol: Protocol::Auto, ..handshake() };
+    websocket.bring([Packet::Open(of_any_protocol.into())]);
+    assert!(matches!(assert_ready!(reader.poll_next()), Some(Event::Open(_))));
+    assert_pending!(reader.poll_next());
+    websocket.stall(true);
+    writer.enter(|_, sink| sink.start_send("hi".into())).unwrap();
+    websocket.bring([vec![4, 4].into()]); // what it says depends on the protocol, and no room is left for more
+    assert_pending!(writer.enter(|cx, sink| sink.poll_flush(cx)));
+    while writer.is_woken() {
+        assert_pending!(writer.enter(|cx, sink| sink.poll_flush(cx)));
+    }
+    let close = loop {
+        match assert_ready!(reader.poll_next()) {
+            Some(Event::Close(close)) => break close,
+            event => assert!(event.is_some(), "the stream has ended without a close"),
+        }
+    };
+    assert!(matches!(close.error(), Some(Error::ProtocolUnknown)));
+    assert!(writer.is_woken());
+    assert!(matches!(writer.enter(|cx, sink| sink.poll_flush(cx)), Poll::Ready(Err(Error::Closed))));
+    assert_eq!(Arc::strong_count(&websocket.0), 1, "nothing is left of the transport");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_probe_is_answered_though_events_fill_the_queue() {
     let mut session = Session::probing(Settings { max_queued_events: 1, ..Settings::default() });
     session.polling.bring(["hi".into()]);
@@ -911,4 +986,20 @@ async fn optional_events_come_through() {
     assert!(matches!(open, Some(Event::Open(_))));
     let packet = socket.next().now_or_never().flatten();
     assert!(matches!(packet, Some(Event::Packet(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_get_that_the_writer_begins_is_told_to_the_reader() {
+    let polling = Scripted::default();
+    let settings = Settings { events: EventSet::POLL, upgrade: false, ..Settings::default() };
+    let (sink, stream) = Box::pin(Upgrading::new(settings, opener(&polling, &polling))).split();
+    let (mut reader, mut writer) = (task::spawn(stream), task::spawn(sink));
+    polling.bring([Packet::Open(handshake().into())]);
+    assert!(matches!(assert_ready!(reader.poll_next()), Some(Event::Open(_))));
+    while reader.poll_next().is_ready() {}
+    polling.script().get = false; // the GET is over, and nothing came
+    assert!(!reader.is_woken());
+    assert_ready_ok!(writer.enter(|cx, sink| sink.poll_flush(cx)));
+    assert!(reader.is_woken());
+    assert!(matches!(assert_ready!(reader.poll_next()), Some(Event::Poll)));
 }
