@@ -7,6 +7,20 @@ use http::StatusCode;
 use crate::{Error, Packet, Text};
 
 /// Why a session ended, with [what was not sent](crate::what_you_can_rely_on#what-close-gives-back).
+///
+/// ```
+/// use engineio_client::{Close, CloseReason, Packet};
+///
+/// /// What a layer above does at the end of a session.
+/// fn left_to_send(close: &Close) -> Option<Vec<Packet>> {
+///     match close.reason() {
+///         CloseReason::ForcedClose => None, // we wanted it
+///         _ if close.status().is_some_and(|status| status.is_client_error()) => None, // nor will it be another time
+///         _ => Some(close.unsent().to_vec()), // connect again, and go on with these
+///     }
+/// }
+/// # let _ = left_to_send;
+/// ```
 #[derive(Clone)]
 pub struct Close {
     pub(crate) reason: CloseReason,

@@ -18,6 +18,19 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// It is cheap to clone: an [`Event::Error`](crate::Event::Error) and the [`Close`](crate::Close) after it carry the same.
 /// Neither its message nor its `Debug` output shows packets or pages, which can be had from it; what the server itself
 /// says of a refusal, they do.
+///
+/// ```no_run
+/// # async fn f() {
+/// use engineio_client::{Error, Stage};
+///
+/// match engineio_client::connect("http://localhost:3000").await {
+///     Ok(socket) => println!("open: {:?}", socket.id()),
+///     Err(Error::Timeout { stage: Stage::Opening, .. }) => println!("the server takes its time"),
+///     Err(error) if error.status().is_some_and(|status| status == 401) => println!("log in first"),
+///     Err(error) => println!("{error}"),
+/// }
+/// # }
+/// ```
 #[derive(Clone, Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -49,6 +49,17 @@ impl Handshake {
     /// # Errors
     ///
     /// With what is wrong with it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use engineio_client::Handshake;
+    ///
+    /// let json = r#"{"sid":"lv_VI97HAXpY6yYWAAAC","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000}"#;
+    /// let handshake = Handshake::parse(json)?;
+    /// assert_eq!(handshake.ping_interval, Duration::from_secs(25));
+    /// # Ok::<_, engineio_client::HandshakeError>(())
+    /// ```
     pub fn parse(json: &str) -> Result<Self, HandshakeError> {
         let json: Json = serde_json::from_str(json).map_err(|error| HandshakeError::Json(without_value(error)))?;
         let handshake = Self {

@@ -16,7 +16,7 @@ use crate::Handshake;
 /// use engineio_client::Packet;
 ///
 /// let text: Packet = "hello".into();
-/// let binary: Packet = vec![1, 2, 3].into();
+/// let binary: Packet = [1, 2, 3].into();
 /// let small = Packet::from("hi").compress(false);
 /// # let _ = (text, binary, small);
 /// ```
@@ -195,6 +195,12 @@ impl From<Bytes> for Data {
 impl From<Vec<u8>> for Data {
     fn from(bytes: Vec<u8>) -> Self {
         Data::Binary(bytes.into())
+    }
+}
+
+impl<const N: usize> From<[u8; N]> for Data {
+    fn from(bytes: [u8; N]) -> Self {
+        Data::Binary(Bytes::copy_from_slice(&bytes))
     }
 }
 

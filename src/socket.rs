@@ -43,6 +43,27 @@ use crate::{
 ///
 /// Of the halves that `StreamExt::split` makes, the sink holds one packet of its own, which goes on only as that half is
 /// polled: a `flush` sees to it.
+///
+/// ```no_run
+/// # async fn f() -> Result<(), engineio_client::Error> {
+/// use engineio_client::Event;
+/// use futures::{SinkExt, StreamExt};
+///
+/// let mut socket = engineio_client::connect("http://localhost:3000").await?;
+/// for number in 0..1000 {
+///     socket.feed(number.to_string().into()).await?; // queued
+/// }
+/// socket.flush().await?; // and out, as few writes as it takes
+/// while let Some(event) = socket.next().await {
+///     match event {
+///         Event::Message(data) => println!("{data:?}"),
+///         Event::Close(close) => println!("{close}; {} messages were not sent", close.unsent().len()),
+///         _ => {}
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Socket {
     session: Pin<Box<Session>>,
@@ -70,6 +91,22 @@ impl Socket {
     /// # Panics
     ///
     /// Outside of a Tokio runtime.
+    ///
+    /// ```no_run
+    /// # async fn f() -> Result<(), engineio_client::Error> {
+    /// use futures::{SinkExt, StreamExt};
+    ///
+    /// let (sender, mut receiver) = engineio_client::connect("http://localhost:3000").await?.spawn();
+    /// for name in ["anna", "ben"] {
+    ///     let mut sender = sender.clone();
+    ///     tokio::spawn(async move { sender.send(format!("from {name}").into()).await });
+    /// }
+    /// while let Some(event) = receiver.next().await {
+    ///     println!("{event:?}"); // heartbeats are answered, however long this takes
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn spawn(self) -> (Sender, Receiver) {
         spawn::spawn(self)
     }
@@ -105,6 +142,15 @@ impl Socket {
     }
 
     /// What the session has carried so far.
+    ///
+    /// ```no_run
+    /// # async fn f() -> Result<(), engineio_client::Error> {
+    /// let socket = engineio_client::connect("http://localhost:3000").await?;
+    /// let stats = socket.stats();
+    /// println!("{} messages in {} bytes on the wire", stats.packets_received, stats.wire_bytes_received);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stats(&self) -> Stats {
         self.session.stats()
     }

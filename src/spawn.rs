@@ -54,6 +54,19 @@ pub(crate) fn spawn(socket: Socket) -> (Sender, Receiver) {
 /// handed its packet over from its first poll that finds room; whether it had is not to be told once it is dropped, and
 /// who has to know takes `feed`, which is enough: the task needs no flush. Dropping a `flush` future changes nothing, and
 /// dropping a `close` future does not undo it.
+///
+/// ```no_run
+/// # async fn f() -> Result<(), engineio_client::Error> {
+/// use futures::{SinkExt, StreamExt};
+///
+/// let (mut sender, receiver) = engineio_client::connect("http://localhost:3000").await?.spawn();
+/// let numbers = futures::stream::iter((0..1000).map(|number| Ok(number.to_string().into())));
+/// sender.send_all(&mut { numbers }).await?;
+/// sender.close().await?; // all of them are out, and the session has ended
+/// # drop(receiver);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Sender {
     to_task: channel::Sender<Packet>,

@@ -25,6 +25,16 @@ use url::Url;
 /// `Debug` shows names only, since values are secrets.
 ///
 /// [RFC 6265]: https://www.rfc-editor.org/rfc/rfc6265
+///
+/// ```
+/// use engineio_layers::CookieJar;
+///
+/// let jar = CookieJar::new();
+/// let url = "https://example.com/engine.io/".parse()?;
+/// jar.add("lb=3; Path=/engine.io", &url)?;
+/// assert_eq!(jar.cookies_for(&url).unwrap(), "lb=3");
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct CookieJar {
     store: Arc<Mutex<CookieStore>>,

@@ -51,6 +51,19 @@ impl ExtraHeadersLayer {
     }
 
     /// Creates a layer that asks `f` for the headers of each request.
+    ///
+    /// ```
+    /// use engineio_layers::ExtraHeadersLayer;
+    /// use http::{HeaderMap, HeaderName, HeaderValue};
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// let count = AtomicU32::new(0);
+    /// let numbered = ExtraHeadersLayer::from_fn(move || {
+    ///     let number = HeaderValue::from(count.fetch_add(1, Ordering::Relaxed));
+    ///     HeaderMap::from_iter([(HeaderName::from_static("x-request-number"), number)])
+    /// });
+    /// # let _ = numbered;
+    /// ```
     pub fn from_fn(f: impl Fn() -> HeaderMap + Send + Sync + 'static) -> Self {
         Self { headers: Source::Fresh(Arc::new(f)) }
     }

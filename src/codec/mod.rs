@@ -35,6 +35,18 @@ pub use self::{error::DecodeError, size::PayloadSize};
 use crate::{Data, Packet, Protocol, Text};
 
 /// How packets become bytes; chosen once for a session.
+///
+/// ```
+/// use engineio_client::{Packet, codec::Codec};
+///
+/// let codec = Codec::v4();
+/// let packets = [Packet::from("hello"), Packet::from(vec![1, 2, 3, 4])];
+/// let body = codec.encode_payload(&packets);
+/// assert_eq!(body, "4hello\u{1e}bAQIDBA==".into());
+/// let decoded: Vec<Packet> = codec.decode_payload(body).collect::<Result<_, _>>()?;
+/// assert_eq!(decoded, packets);
+/// # Ok::<_, engineio_client::codec::DecodeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Codec {
     version: Version,
@@ -139,6 +151,14 @@ impl Codec {
     }
 
     /// Decodes what came in one WebSocket message.
+    ///
+    /// ```
+    /// use engineio_client::{Packet, codec::Codec};
+    ///
+    /// assert_eq!(Codec::v4().decode_frame("4hello".into())?, Packet::from("hello"));
+    /// assert!(Codec::v4().decode_frame("hello".into()).is_err());
+    /// # Ok::<_, engineio_client::codec::DecodeError>(())
+    /// ```
     pub fn decode_frame(self, frame: Data) -> Result<Packet, DecodeError> {
         match frame {
             Data::Text(text) => frame::from_text(text, self.base64_prefix()),

@@ -13,6 +13,19 @@ use crate::{
 impl ClientBuilder {
     /// Wraps the HTTP service into a layer. It sees requests as they go out, and every response, with a body that is
     /// not read yet. What is added last is outermost.
+    ///
+    /// ```
+    /// use engineio_client::Client;
+    /// use tower::util::MapRequestLayer;
+    ///
+    /// let traced = MapRequestLayer::new(|mut request: http::Request<_>| {
+    ///     request.headers_mut().insert("traceparent", http::HeaderValue::from_static("00-0af7-b7ad-01"));
+    ///     request
+    /// });
+    /// let client = Client::builder().layer(traced).build()?;
+    /// # let _ = client;
+    /// # Ok::<_, engineio_client::Error>(())
+    /// ```
     pub fn layer<L, B>(mut self, layer: L) -> Self
     where
         L: Layer<HttpService> + Send + 'static,
@@ -61,6 +74,14 @@ impl ClientBuilder {
 
     /// Sets what connections go through, polling's and the WebSocket's alike; by default nothing, and the environment is
     /// only read by [`Proxy::from_env`]. A connector or service of one's own does that in its own way.
+    ///
+    /// ```
+    /// use engineio_client::{Client, Proxy};
+    ///
+    /// let client = Client::builder().proxy(Proxy::all("socks5://user:secret@localhost:1080")?).build()?;
+    /// # let _ = client;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn proxy(mut self, proxy: Proxy) -> Self {
         self.connections.proxy = proxy;
         self

@@ -16,6 +16,20 @@ use crate::{
 };
 
 /// Settings of a [`Client`] to be.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use engineio_client::{Client, Protocol};
+///
+/// let client = Client::builder()
+///     .path("/realtime")
+///     .protocol(Protocol::V4)
+///     .handshake_timeout(Duration::from_secs(5))
+///     .build()?;
+/// # let _ = client;
+/// # Ok::<_, engineio_client::Error>(())
+/// ```
 #[derive(Default)]
 #[must_use = "a builder does nothing until it builds"]
 pub struct ClientBuilder {

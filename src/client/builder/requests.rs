@@ -22,6 +22,14 @@ impl ClientBuilder {
     }
 
     /// Adds a pair to the query of every request, before the protocol's own.
+    ///
+    /// ```
+    /// use engineio_client::Client;
+    ///
+    /// let client = Client::builder().query("room", "kitchen & hall").build()?; // escaped as needed
+    /// # let _ = client;
+    /// # Ok::<_, engineio_client::Error>(())
+    /// ```
     pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.options.query.push((name.into(), value.into()));
         self
@@ -35,6 +43,16 @@ impl ClientBuilder {
     ///
     /// [`ExtraHeadersLayer::from_fn`]: engineio_layers::ExtraHeadersLayer::from_fn
     /// [`AsyncExtraHeadersLayer`]: engineio_layers::AsyncExtraHeadersLayer
+    ///
+    /// ```
+    /// use engineio_client::Client;
+    /// use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+    ///
+    /// let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("Bearer secret"))]);
+    /// let client = Client::builder().extra_headers(headers).build()?;
+    /// # let _ = client;
+    /// # Ok::<_, engineio_client::Error>(())
+    /// ```
     pub fn extra_headers(mut self, headers: HeaderMap) -> Self {
         self.options.extra_headers = headers;
         self

@@ -7,6 +7,14 @@ use crate::{CustomTransport, EventSet, Protocol, Transport, TransportOptions};
 impl ClientBuilder {
     /// Sets the transports. The first opens the session; if that is polling, it moves to the first of the others that
     /// the server offers and that works. By default these are polling and WebSocket.
+    ///
+    /// ```
+    /// use engineio_client::{Client, Transport};
+    ///
+    /// let client = Client::builder().transports([Transport::WebSocket]).build()?; // no polling first
+    /// # let _ = client;
+    /// # Ok::<_, engineio_client::Error>(())
+    /// ```
     pub fn transports(mut self, transports: impl IntoIterator<Item = Transport>) -> Self {
         self.options.engine.transports = transports.into_iter().collect();
         self
@@ -73,6 +81,14 @@ impl ClientBuilder {
     }
 
     /// Offers the server to compress WebSocket messages; by default nothing is.
+    ///
+    /// ```
+    /// use engineio_client::{Client, PerMessageDeflate};
+    ///
+    /// let client = Client::builder().per_message_deflate(PerMessageDeflate::new().threshold(512)).build()?;
+    /// # let _ = client;
+    /// # Ok::<_, engineio_client::Error>(())
+    /// ```
     #[cfg(feature = "deflate")]
     pub fn per_message_deflate(mut self, deflate: crate::PerMessageDeflate) -> Self {
         self.options.deflate = Some(deflate);
