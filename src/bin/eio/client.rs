@@ -97,8 +97,9 @@ enum Version {
 }
 
 impl ClientArgs {
-    /// The settings that these are.
-    pub(crate) fn builder(&self) -> Result<ClientBuilder, ClientArgsError> {
+    /// The settings that these are, and the cookies that are kept with them.
+    pub(crate) fn builder(&self) -> Result<(ClientBuilder, Cookies), ClientArgsError> {
+        let cookies = self.cookies()?;
         let mut builder = Client::builder()
             .transports(self.transport.iter().map(|name| match name {
                 TransportName::Polling => Transport::Polling,
@@ -141,15 +142,17 @@ impl ClientArgs {
         if let Some(path) = &self.unix {
             builder = builder.unix_socket(path);
         }
-        Ok(match tls {
-            Some(tls) => builder.tls(tls),
-            None => builder,
-        })
+        if let Some(tls) = tls {
+            builder = builder.tls(tls);
+        }
+        if self.cookie_jar.is_some() {
+            builder = builder.cookies(cookies.jar.clone());
+        }
+        Ok((builder, cookies))
     }
 
-    /// Where cookies are kept, if they are.
-    pub(crate) fn cookies(&self) -> Result<Option<Cookies>, ClientArgsError> {
-        let Some(file) = self.cookie_jar.clone() else { return Ok(None) };
+    fn cookies(&self) -> Result<Cookies, ClientArgsError> {
+        let file = self.cookie_jar.clone().flatten();
         let jar = match &file {
             Some(path) => match fs::read_to_string(path) {
                 Ok(json) => CookieJar::from_json(&json)
@@ -159,7 +162,7 @@ impl ClientArgs {
             },
             None => CookieJar::new(),
         };
-        Ok(Some(Cookies { jar, file }))
+        Ok(Cookies { jar, file })
     }
 
     /// Whether connections go nowhere else than to this machine.
@@ -195,10 +198,10 @@ impl ClientArgs {
     }
 }
 
-/// Cookies, and the file that they are from.
+/// Cookies, and the file that they are from, if they are from one.
 #[derive(Debug)]
 pub(crate) struct Cookies {
-    pub(crate) jar: CookieJar,
+    jar: CookieJar,
     file: Option<PathBuf>,
 }
 
@@ -275,7 +278,7 @@ mod tests {
             async { Ok::<_, BoxError>(Response::builder().status(404).body(Full::<Bytes>::default())?) }
         });
         let args = parse(line).expect("a sound line");
-        let client = args.builder().expect("sound options").http_service(service).build().expect("sound settings");
+        let client = args.builder().expect("sound options").0.http_service(service).build().expect("sound settings");
         client.connect("http://localhost".parse().expect("a URL")).await.expect_err("it is answered 404");
         seen.lock().expect("nobody panicked").take().expect("there was a request")
     }
@@ -324,8 +327,7 @@ mod tests {
     fn files_and_proxies_that_can_t_be_used_are_told() {
         let told = |line: &[&str]| {
             let args = parse(line).expect("a sound line");
-            let error = args.builder().map(|_| ()).and_then(|()| args.cookies().map(|_| ()));
-            error.expect_err("it can't be used").to_string()
+            args.builder().map(|_| ()).expect_err("it can't be used").to_string()
         };
         assert_eq!(told(&["--cacert", "/nowhere/ca.pem"]), "/nowhere/ca.pem can't be read");
         assert_eq!(told(&["--cacert", "Cargo.toml"]), "the certificates can't be used");

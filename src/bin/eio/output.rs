@@ -13,6 +13,15 @@ use tokio::{runtime::Handle, sync::oneshot};
 
 use crate::{console, json};
 
+/// Writes all of it to standard output. Who takes only the beginning has what was wanted.
+pub(crate) fn write(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
 /// How events are shown.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Format {

@@ -1,13 +1,12 @@
 //! What is made of the command line's own description: completions and pages of the manual.
 
-use std::io::{self, Write};
-
 use clap::CommandFactory;
 use clap_complete::Shell;
 
 use crate::{
     args::Cli,
     exit::{Exit, Failure},
+    output,
 };
 
 /// Writes completions for a shell.
@@ -15,7 +14,7 @@ pub(crate) fn completions(shell: Shell) -> Result<Exit, Failure> {
     let mut command = Cli::command();
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, "eio", &mut script);
-    write(&script)
+    tell(&script)
 }
 
 /// Writes the page of `eio`, or of one of its commands.
@@ -28,14 +27,10 @@ pub(crate) fn man(page: Option<&str>) -> Result<Exit, Failure> {
     }
     let mut roff = Vec::new();
     clap_mangen::Man::new(command).render(&mut roff).map_err(Failure::new)?;
-    write(&roff)
+    tell(&roff)
 }
 
-/// Who takes only the beginning has what was wanted.
-fn write(page: &[u8]) -> Result<Exit, Failure> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(page).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(error)),
-        _ => Ok(Exit::Done),
-    }
+fn tell(page: &[u8]) -> Result<Exit, Failure> {
+    output::write(page).map_err(Failure::new)?;
+    Ok(Exit::Done)
 }

@@ -19,11 +19,7 @@ use crate::{
 
 /// Opens a session, and carries it to its end.
 pub(crate) async fn run(url: Uri, options: TalkOptions) -> Result<Exit, Failure> {
-    let mut builder = options.client.builder().map_err(Failure::usage)?;
-    let cookies = options.client.cookies().map_err(Failure::usage)?;
-    if let Some(cookies) = &cookies {
-        builder = builder.cookies(cookies.jar.clone());
-    }
+    let (mut builder, cookies) = options.client.builder().map_err(Failure::usage)?;
     if options.verbose {
         builder = builder.events(EventSet::ALL);
     }
@@ -52,9 +48,7 @@ pub(crate) async fn run(url: Uri, options: TalkOptions) -> Result<Exit, Failure>
     if stuck {
         console::warning("standard output takes nothing: the last that came is not written");
     }
-    if let Some(cookies) = cookies {
-        cookies.save().map_err(Failure::new)?;
-    }
+    cookies.save().map_err(Failure::new)?;
     match tell(&ending, &options) {
         Exit::Done if stuck => Ok(Exit::Failed),
         exit => Ok(exit),

@@ -3,12 +3,7 @@
 mod load;
 mod report;
 
-use std::{
-    io::{self, Write},
-    net::IpAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use clap::Args;
 use http::Uri;
@@ -21,7 +16,7 @@ use crate::{
     console,
     exit::{Exit, Failure},
     hint::hint,
-    signals,
+    output, signals,
     values::{seconds, url},
 };
 
@@ -64,11 +59,7 @@ pub(crate) async fn run(args: BenchArgs) -> Result<Exit, Failure> {
         let refused = "the server is not on this machine, and would be put under load";
         return Err(Failure::usage(refused).hint("--remote says that it may be"));
     }
-    let mut builder = args.client.builder().map_err(Failure::usage)?;
-    let cookies = args.client.cookies().map_err(Failure::usage)?;
-    if let Some(cookies) = &cookies {
-        builder = builder.cookies(cookies.jar.clone());
-    }
+    let (builder, cookies) = args.client.builder().map_err(Failure::usage)?;
     let client = builder.build().map_err(Failure::usage)?;
     let mut signals = signals::requests_to_end().map_err(Failure::new)?;
 
@@ -81,15 +72,9 @@ pub(crate) async fn run(args: BenchArgs) -> Result<Exit, Failure> {
     }
     load.progress.finish_and_clear();
     let report = Report::new(&load, args.connections, total);
-    let mut stdout = io::stdout().lock();
-    let written = if args.json { writeln!(stdout, "{}", report.json()) } else { write!(stdout, "{report}") };
-    match written.and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(Failure::new(error)),
-        _ => {}
-    }
-    if let Some(cookies) = cookies {
-        cookies.save().map_err(Failure::new)?;
-    }
+    let told = if args.json { format!("{}\n", report.json()) } else { report.to_string() };
+    output::write(told.as_bytes()).map_err(Failure::new)?;
+    cookies.save().map_err(Failure::new)?;
     if let Some(error) = load.first_error() {
         console::error(&error, hint(&error, &args.client).as_deref());
     }
