@@ -5,7 +5,9 @@ mod slot;
 
 use std::{
     fmt,
-    pin::Pin,
+    future::Future,
+    mem,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::Instant,
@@ -13,7 +15,7 @@ use std::{
 
 use futures::{Sink, Stream};
 use pin_project_lite::pin_project;
-use tokio::time::Sleep;
+use tokio::{task::yield_now, time::Sleep};
 use tracing::{Span, debug_span, field::Empty};
 
 use self::slot::Slot;
@@ -39,6 +41,7 @@ pin_project! {
         fed: usize, // packets since it was last driven
         fed_bytes: usize,
         read_at: Instant, // when it was last read from
+        asked: bool, // for more, by a GET that may not be written yet
         opener: Option<Opener<L>>, // none once nothing more is to be opened
         wakers: Arc<Wakers>,
         span: Span, // of the session
@@ -72,6 +75,7 @@ impl<L: Link + Unpin> Upgrading<L> {
             fed: 0,
             fed_bytes: 0,
             read_at: now,
+            asked: false,
             opener,
             wakers: Arc::default(),
             span: debug_span!("engineio", sid = Empty), // which is known once it is open
@@ -119,6 +123,12 @@ impl<L: Link + Unpin> Stream for Upgrading<L> {
         let is_over = |engine: &Engine| engine.is_ended() && engine.state() == State::Closed;
         if !is_over(&self.engine) && (self.wakers.is_woken() || !self.engine.has_event()) {
             self.as_mut().drive(Half::Reader, cx);
+        }
+        if mem::take(self.as_mut().project().asked) && self.has_news() {
+            // The GET that has just begun is written by a task of the HTTP client's: before the events are taken, so that
+            // the server is at work meanwhile.
+            let _ = pin!(yield_now()).poll(cx);
+            return Poll::Pending;
         }
         let was_full = !self.engine.wants_read();
         let event = self.as_mut().project().engine.poll_event();

@@ -61,7 +61,7 @@ impl<L: Link + Unpin> Upgrading<L> {
     }
 
     /// Whether the reader has something to take before more has to be done for it. A session that changes goes on.
-    fn has_news(&self) -> bool {
+    pub(super) fn has_news(&self) -> bool {
         self.engine.has_event() && self.engine.is_steady()
     }
 
@@ -89,6 +89,7 @@ impl<L: Link + Unpin> Upgrading<L> {
         for slot in [this.current, this.trial].into_iter().flatten() {
             moved |= read(this.engine, this.span, slot, later, is_late, now, cx);
             let (sent, answered) = Pin::new(&mut slot.link).take_polls();
+            *this.asked |= sent > 0;
             let events = this.engine.events();
             this.engine.handle_polls(sent, answered);
             moved |= this.engine.events() > events;
