@@ -54,14 +54,22 @@ pub(super) fn text_len(packet: &Packet, base64_prefix: &str) -> usize {
 }
 
 /// Decodes a packet from text; what begins with `b` is binary.
+#[inline]
 pub(super) fn from_text(text: Text, base64_prefix: &str) -> Result<Packet, DecodeError> {
-    let kind = *text.as_bytes().first().ok_or(DecodeError::EmptyPacket)?;
+    match text.as_bytes().first() {
+        Some(b'4') => Ok(Packet::from(text.skip(1))),
+        Some(&kind) => from_rare_text(kind, text, base64_prefix),
+        None => Err(DecodeError::EmptyPacket),
+    }
+}
+
+/// The same for what is no text message.
+fn from_rare_text(kind: u8, text: Text, base64_prefix: &str) -> Result<Packet, DecodeError> {
     match kind {
         b'0' => Ok(Packet::Open(Handshake::parse(&text[1..])?.into())),
         b'1' => Ok(Packet::Close),
         b'2' => Ok(Packet::Ping(text.skip(1))),
         b'3' => Ok(Packet::Pong(text.skip(1))),
-        b'4' => Ok(Packet::from(text.skip(1))),
         b'5' => Ok(Packet::Upgrade),
         b'6' => Ok(Packet::Noop),
         b'b' => {

@@ -193,22 +193,6 @@ impl Codec {
         }
     }
 
-    fn decode_next(self, body: &mut Option<Data>) -> Result<Option<Packet>, DecodeError> {
-        match (self.version, body.as_mut()) {
-            (_, None) => Ok(None),
-            (Version::V4, Some(Data::Binary(_))) => Err(DecodeError::BinaryPayload),
-            (Version::V4, Some(Data::Text(rest))) => {
-                let (packet, more) = payload_v4::split(rest);
-                if !more {
-                    *body = None;
-                }
-                frame::from_text(packet, self.base64_prefix()).map(Some)
-            }
-            (version, Some(Data::Text(rest))) => payload_v3::decode_text(rest, version == Version::V3Doubled),
-            (_, Some(Data::Binary(rest))) => payload_v3::decode_binary(rest),
-        }
-    }
-
     /// In protocol 3 the type goes between the `b` and the base64.
     const fn base64_prefix(self) -> &'static str {
         match self.version {
@@ -264,21 +248,29 @@ impl Payload {
 impl Iterator for Payload {
     type Item = Result<Packet, DecodeError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        self.rest.as_ref()?;
-        let mut next = self.codec.decode_next(&mut self.rest);
-        // Protocol 3 has no separators: nothing left is the end. Protocol 4 has told by itself.
-        let ended = match (self.codec.version, &self.rest) {
-            (Version::V4, rest) => rest.is_none(),
-            (_, rest) => rest.as_ref().is_some_and(Data::is_empty) && !self.breaks_off,
+        let Codec { version, .. } = self.codec;
+        let (mut next, mut ended) = match (version, self.rest.as_mut()?) {
+            (Version::V4, Data::Text(rest)) => {
+                let (packet, more) = payload_v4::split(rest);
+                (frame::from_text(packet, self.codec.base64_prefix()), !more)
+            }
+            (Version::V4, Data::Binary(_)) => (Err(DecodeError::BinaryPayload), true),
+            // Protocol 3 has no separators: nothing left is the end.
+            (_, Data::Text(rest)) => {
+                (payload_v3::decode_text(rest, version == Version::V3Doubled), rest.is_empty() && !self.breaks_off)
+            }
+            (_, Data::Binary(rest)) => (payload_v3::decode_binary(rest), rest.is_empty()),
         };
         if self.breaks_off && (ended || matches!(next, Err(DecodeError::Length))) {
             next = Err(DecodeError::Utf8);
         }
-        if next.is_err() || ended {
+        ended |= next.is_err();
+        if ended {
             self.rest = None;
         }
-        next.transpose()
+        Some(next)
     }
 }
 

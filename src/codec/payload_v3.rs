@@ -56,7 +56,7 @@ fn text(packet: &Packet) -> Cow<'_, str> {
     }
 }
 
-pub(super) fn decode_text(rest: &mut Text, doubled: bool) -> Result<Option<Packet>, DecodeError> {
+pub(super) fn decode_text(rest: &mut Text, doubled: bool) -> Result<Packet, DecodeError> {
     let bytes = rest.as_bytes();
     let colon = bytes.iter().take(MAX_DIGITS + 1).position(|&byte| byte == b':').ok_or(DecodeError::Length)?;
     let len = length(bytes[..colon].iter().map(|byte| byte.wrapping_sub(b'0')))?;
@@ -64,7 +64,7 @@ pub(super) fn decode_text(rest: &mut Text, doubled: bool) -> Result<Option<Packe
     let end = utf16_end(rest, len).ok_or(DecodeError::Length)?;
     let packet = rest.split_to(end);
     let packet = if doubled { undouble(&packet)? } else { packet };
-    frame::from_text(packet, BASE64_PREFIX).map(Some)
+    frame::from_text(packet, BASE64_PREFIX)
 }
 
 pub(super) fn encode_binary(packets: &[Packet]) -> Bytes {
@@ -100,7 +100,7 @@ pub(super) fn binary_len(packet: &Packet) -> usize {
     2 + digits(len) + len
 }
 
-pub(super) fn decode_binary(rest: &mut Bytes) -> Result<Option<Packet>, DecodeError> {
+pub(super) fn decode_binary(rest: &mut Bytes) -> Result<Packet, DecodeError> {
     let kind = *rest.first().ok_or(DecodeError::EmptyPacket)?;
     let end = rest.iter().skip(1).take(MAX_DIGITS + 1).position(|&byte| byte == END_OF_LENGTH);
     let end = end.ok_or(DecodeError::Length)?;
@@ -111,8 +111,8 @@ pub(super) fn decode_binary(rest: &mut Bytes) -> Result<Option<Packet>, DecodeEr
     }
     let packet = rest.split_to(len);
     match kind {
-        TEXT => frame::from_text(Text::try_from(packet)?, BASE64_PREFIX).map(Some),
-        BYTES => frame::from_type_byte(packet).map(Some),
+        TEXT => frame::from_text(Text::try_from(packet)?, BASE64_PREFIX),
+        BYTES => frame::from_type_byte(packet),
         kind => Err(DecodeError::UnknownType(kind)),
     }
 }

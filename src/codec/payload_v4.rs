@@ -18,6 +18,7 @@ pub(super) fn encode(packets: &[Packet]) -> String {
 }
 
 /// Takes the first packet off, and says whether another follows.
+#[inline]
 pub(super) fn split(rest: &mut Text) -> (Text, bool) {
     match memchr(SEPARATOR, rest.as_bytes()) {
         Some(end) => {

@@ -104,13 +104,12 @@ impl<S: HttpClient> LongPolling<S> {
     }
 
     /// Learns from the handshake what the requests to come need.
-    fn see(self: Pin<&mut Self>, mut packet: Packet) -> Packet {
-        let this = self.project();
-        if let Packet::Open(handshake) = &mut packet {
+    fn see(self: Pin<&mut Self>, packet: &mut Packet) {
+        if let Packet::Open(handshake) = packet {
+            let this = self.project();
             handshake.protocol = this.get.service().codec().protocol();
             *this.max_batch = handshake.max_payload.unwrap_or(DEFAULT_MAX_BATCH);
         }
-        packet
     }
 }
 
@@ -119,9 +118,13 @@ impl<S: HttpClient> Stream for LongPolling<S> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            if let Some(packet) = self.as_mut().project().payload.next() {
-                let packet = packet.map(|packet| self.see(packet)).map_err(decode);
-                return Poll::Ready(Some(packet));
+            match self.as_mut().project().payload.next() {
+                None => {}
+                Some(Ok(mut packet)) => {
+                    self.see(&mut packet);
+                    return Poll::Ready(Some(Ok(packet)));
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(decode(error)))),
             }
             match ready!(self.as_mut().poll_get(cx)) {
                 // A close may overtake the GET, which then asks for a session that is gone.
