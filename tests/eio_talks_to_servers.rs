@@ -10,7 +10,10 @@ use std::{
     process::{Command as Blocking, Stdio},
 };
 
+use http::{Request, Response, StatusCode, header::LOCATION, uri::PathAndQuery};
+use hyper::body::Incoming;
 use peers::{
+    front::Front,
     pki::{Authority, Terms},
     proxies::{ProxyServer, Rules},
     reference::Reference,
@@ -23,6 +26,7 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
     task::JoinHandle,
 };
+use tower::service_fn;
 
 /// A running `eio`, which ends with this value.
 struct Eio {
@@ -301,6 +305,59 @@ async fn certificates_are_judged_as_it_is_told() {
         assert_eq!(eio.read().await, "hello");
         assert_eq!(eio.end().await.code, Some(0));
     }
+}
+
+#[tokio::test]
+async fn a_certificate_that_has_expired_is_told_and_may_be_trusted() {
+    let authority = Authority::new("ours");
+    let tls = Terms::default().for_node(&authority.expired_server(&["127.0.0.1"]));
+    let server = Reference::start_with(json!({ "version": "6", "options": {}, "tls": tls })).await;
+    let folder = TempDir::new().expect("a folder");
+    let pem = folder.path().join("ca.pem");
+    fs::write(&pem, &authority.pem).expect("it can be written");
+
+    let ended = run(&["--cacert", pem.to_str().expect("UTF-8"), &server.url()]).await;
+    assert_eq!(ended.code, Some(3));
+    assert!(ended.told.contains("hint: the certificate has expired; --insecure"), "{}", ended.told);
+    assert_eq!(run(&["--insecure", &server.url()]).await.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_a_certificate_gets_that_of_an_archive() {
+    let authority = Authority::new("ours");
+    let terms = Terms { clients: Some(include_str!("peers/pkcs12/root.pem")), ..Terms::default() };
+    let tls = terms.for_node(&authority.server(&["127.0.0.1"]));
+    let server = Reference::start_with(json!({ "version": "6", "options": {}, "tls": tls })).await;
+    let archive = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/pkcs12/modern.p12");
+
+    let ended = run(&["--insecure", &server.url()]).await;
+    assert_eq!(ended.code, Some(3));
+    assert!(ended.told.contains("hint: the server may want a certificate"), "{}", ended.told);
+    let mut eio = Eio::start(&["--insecure", "--pfx", archive, "--passphrase", "secret", &server.url()]);
+    eio.write("hello").await;
+    assert_eq!(eio.read().await, "hello");
+    assert_eq!(eio.end().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn redirects_are_followed_as_far_as_it_is_told() {
+    let server = Reference::start(6, json!({})).await;
+    let there = server.url();
+    let front = Front::start(service_fn(move |request: Request<Incoming>| {
+        let target = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
+        let response = Response::builder().status(StatusCode::TEMPORARY_REDIRECT);
+        let response = response.header(LOCATION, format!("{}{target}", there.trim_end_matches('/')));
+        async { response.body(String::new()) }
+    }))
+    .await;
+
+    let ended = run(&[&front.url]).await;
+    assert_eq!(ended.code, Some(3));
+    assert!(ended.told.contains("hint: the server is elsewhere; --redirects 3"), "{}", ended.told);
+    let mut eio = Eio::start(&["--redirects", "1", &front.url]);
+    eio.write("hello").await;
+    assert_eq!(eio.read().await, "hello");
+    assert_eq!(eio.end().await.code, Some(0));
 }
 
 #[tokio::test]
