@@ -2,8 +2,8 @@
 
 use std::{fmt, ops::Deref};
 
-use bytes::{Buf, Bytes};
-use tokio_tungstenite::tungstenite::Utf8Bytes;
+use bytes::Bytes;
+use bytestring::ByteString;
 
 use crate::Handshake;
 
@@ -152,7 +152,7 @@ impl Data {
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
         match self {
-            Data::Text(text) => &text.whole.as_bytes()[text.start..text.end],
+            Data::Text(text) => text.as_bytes(),
             Data::Binary(bytes) => bytes,
         }
     }
@@ -222,50 +222,23 @@ impl From<&[u8]> for Data {
 /// assert!(text.starts_with("he"));
 /// ```
 #[derive(Clone, Default)]
-pub struct Text {
-    whole: Utf8Bytes,
-    start: usize,
-    end: usize,
-}
+pub struct Text(ByteString);
 
 impl Text {
     /// Makes a text of a string literal, without a copy.
     pub const fn from_static(text: &'static str) -> Self {
-        Self { whole: Utf8Bytes::from_static(text), start: 0, end: text.len() }
+        Self(ByteString::from_static(text))
     }
 
     /// The text itself.
     pub fn as_str(&self) -> &str {
-        &self.whole.as_str()[self.start..self.end]
+        &self.0
     }
 
-    /// Its length in bytes; that of [`as_str`](Text::as_str) would first look where characters end.
-    pub(crate) const fn len(&self) -> usize {
-        self.end - self.start
-    }
-
-    /// Its bytes, without that look.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.whole.as_bytes()[self.start..self.end]
-    }
-
-    /// Drops the first `len` bytes, which must end at a character's end.
-    pub(crate) fn advance(&mut self, len: usize) {
-        debug_assert!(self.is_char_boundary(len));
-        self.start += len;
-    }
-
-    /// Makes a text of all but the first `len` bytes, which must end at a character's end.
-    pub(crate) fn skip(mut self, len: usize) -> Self {
-        self.advance(len);
-        self
-    }
-
-    /// Cuts off the first `len` bytes, which must end at a character's end, and keeps the rest.
-    pub(crate) fn split_to(&mut self, len: usize) -> Self {
-        let head = Self { whole: self.whole.clone(), start: self.start, end: self.start + len };
-        self.advance(len);
-        head
+    /// A part of this text, which shares its buffer.
+    #[inline]
+    pub(crate) fn share(&self, part: &str) -> Self {
+        Self(self.0.slice_ref(part))
     }
 }
 
@@ -291,19 +264,13 @@ impl AsRef<[u8]> for Text {
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        Utf8Bytes::from(text).into()
+        Self(text.into())
     }
 }
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        Utf8Bytes::from(text).into()
-    }
-}
-
-impl From<Utf8Bytes> for Text {
-    fn from(whole: Utf8Bytes) -> Self {
-        Self { start: 0, end: whole.len(), whole }
+        Self(text.into())
     }
 }
 
@@ -311,23 +278,13 @@ impl TryFrom<Bytes> for Text {
     type Error = std::str::Utf8Error;
 
     fn try_from(bytes: Bytes) -> Result<Self, Self::Error> {
-        Ok(Utf8Bytes::try_from(bytes)?.into())
+        Ok(Self(bytes.try_into()?))
     }
 }
 
 impl From<Text> for Bytes {
     fn from(text: Text) -> Self {
-        let mut bytes = Bytes::from(text.whole);
-        bytes.truncate(text.end);
-        bytes.advance(text.start);
-        bytes
-    }
-}
-
-impl From<Text> for Utf8Bytes {
-    fn from(text: Text) -> Self {
-        let is_whole = text.len() == text.whole.len();
-        if is_whole { text.whole } else { text.as_str().into() }
+        text.0.into_bytes()
     }
 }
 

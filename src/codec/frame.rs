@@ -53,23 +53,34 @@ pub(super) fn text_len(packet: &Packet, base64_prefix: &str) -> usize {
     }
 }
 
-/// Decodes a packet from text; what begins with `b` is binary.
+/// Decodes a packet from a part of a text, which it shares; what begins with `b` is binary.
 #[inline]
-pub(super) fn from_text(text: Text, base64_prefix: &str) -> Result<Packet, DecodeError> {
-    match text.as_bytes().first() {
-        Some(b'4') => Ok(Packet::from(text.skip(1))),
-        Some(&kind) => from_rare_text(kind, text, base64_prefix),
+pub(super) fn from_text(whole: &Text, packet: &str, base64_prefix: &str) -> Result<Packet, DecodeError> {
+    match packet.as_bytes().first() {
+        Some(b'4') => Ok(Packet::from(whole.share(&packet[1..]))),
+        Some(&kind) => from_rare_text(kind, whole, packet, base64_prefix),
         None => Err(DecodeError::EmptyPacket),
     }
 }
 
+/// The same of bytes that are all of it, and should be UTF-8.
+#[inline]
+pub(super) fn from_bytes(mut bytes: Bytes, base64_prefix: &str) -> Result<Packet, DecodeError> {
+    if bytes.first() == Some(&b'4') {
+        bytes.advance(1); // before anything shares it
+        return Ok(Packet::from(Text::try_from(bytes)?));
+    }
+    let text = Text::try_from(bytes)?;
+    from_text(&text, &text, base64_prefix)
+}
+
 /// The same for what is no text message.
-fn from_rare_text(kind: u8, text: Text, base64_prefix: &str) -> Result<Packet, DecodeError> {
+fn from_rare_text(kind: u8, whole: &Text, text: &str, base64_prefix: &str) -> Result<Packet, DecodeError> {
     match kind {
         b'0' => Ok(Packet::Open(Handshake::parse(&text[1..])?.into())),
         b'1' => Ok(Packet::Close),
-        b'2' => Ok(Packet::Ping(text.skip(1))),
-        b'3' => Ok(Packet::Pong(text.skip(1))),
+        b'2' => Ok(Packet::Ping(whole.share(&text[1..]))),
+        b'3' => Ok(Packet::Pong(whole.share(&text[1..]))),
         b'5' => Ok(Packet::Upgrade),
         b'6' => Ok(Packet::Noop),
         b'b' => {

@@ -161,10 +161,17 @@ impl Codec {
     /// ```
     pub fn decode_frame(self, frame: Data) -> Result<Packet, DecodeError> {
         match frame {
-            Data::Text(text) => frame::from_text(text, self.base64_prefix()),
+            // Looks at the text once more, which costs less than to share it: that is an allocation, the first time.
+            Data::Text(text) => frame::from_bytes(text.into(), self.base64_prefix()),
             Data::Binary(bytes) if self.version == Version::V4 => Ok(Packet::from(bytes)),
             Data::Binary(bytes) => frame::from_type_byte(bytes),
         }
+    }
+
+    /// The same of text that may not be UTF-8, or of binary.
+    #[inline]
+    pub(crate) fn decode_message(self, is_text: bool, payload: Bytes) -> Result<Packet, DecodeError> {
+        if is_text { frame::from_bytes(payload, self.base64_prefix()) } else { self.decode_frame(payload.into()) }
     }
 
     /// Encodes packets as the body of a POST.
@@ -179,7 +186,7 @@ impl Codec {
     /// Decodes the body of a reply, packet by packet as it is iterated. The first error ends it; what came before the
     /// error is sound.
     pub fn decode_payload(self, body: Data) -> Payload {
-        Payload { codec: self, rest: Some(body), breaks_off: false }
+        Payload { codec: self, body: Some(body), at: 0, breaks_off: false }
     }
 
     /// Decodes a body of text as far as it is UTF-8. The packet that is not is an error, like any other.
@@ -217,18 +224,19 @@ impl Codec {
 #[derive(Clone, Debug)]
 pub struct Payload {
     codec: Codec,
-    rest: Option<Data>, // none once the end or an error was reached
+    body: Option<Data>, // none once the end or an error was reached
+    at: usize,          // in it, where the next packet begins
     breaks_off: bool,   // where it ceases to be UTF-8, within a packet
 }
 
 impl Payload {
     pub(crate) const fn empty() -> Self {
-        Self { codec: Codec::v4(), rest: None, breaks_off: false }
+        Self { codec: Codec::v4(), body: None, at: 0, breaks_off: false }
     }
 
     /// How many bytes are not decoded yet.
     pub(crate) fn len(&self) -> usize {
-        self.rest.as_ref().map_or(0, Data::len)
+        self.body.as_ref().map_or(0, |body| body.len().saturating_sub(self.at))
     }
 
     pub(crate) fn codec(&self) -> Codec {
@@ -236,7 +244,7 @@ impl Payload {
     }
 
     pub(crate) fn is_ended(&self) -> bool {
-        self.rest.is_none()
+        self.body.is_none()
     }
 
     /// Has what is left decoded by another codec.
@@ -251,24 +259,23 @@ impl Iterator for Payload {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let Codec { version, .. } = self.codec;
-        let (mut next, mut ended) = match (version, self.rest.as_mut()?) {
-            (Version::V4, Data::Text(rest)) => {
-                let (packet, more) = payload_v4::split(rest);
-                (frame::from_text(packet, self.codec.base64_prefix()), !more)
-            }
-            (Version::V4, Data::Binary(_)) => (Err(DecodeError::BinaryPayload), true),
-            // Protocol 3 has no separators: nothing left is the end.
-            (_, Data::Text(rest)) => {
-                (payload_v3::decode_text(rest, version == Version::V3Doubled), rest.is_empty() && !self.breaks_off)
-            }
-            (_, Data::Binary(rest)) => (payload_v3::decode_binary(rest), rest.is_empty()),
+        let body = self.body.as_ref()?;
+        let mut next = match (version, body) {
+            (Version::V4, Data::Text(text)) => payload_v4::decode(text, &mut self.at),
+            (Version::V4, Data::Binary(_)) => Err(DecodeError::BinaryPayload),
+            (_, Data::Text(text)) => payload_v3::decode_text(text, &mut self.at, version == Version::V3Doubled),
+            (_, Data::Binary(bytes)) => payload_v3::decode_binary(bytes, &mut self.at),
+        };
+        let mut ended = match version {
+            Version::V4 => self.at > body.len(), // behind a separator there is a packet, if only an empty one
+            Version::V3 | Version::V3Doubled => self.at >= body.len() && !self.breaks_off,
         };
         if self.breaks_off && (ended || matches!(next, Err(DecodeError::Length))) {
             next = Err(DecodeError::Utf8);
         }
         ended |= next.is_err();
         if ended {
-            self.rest = None;
+            self.body = None;
         }
         Some(next)
     }

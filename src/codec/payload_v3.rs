@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 
 use super::{DecodeError, frame};
 use crate::{Packet, Text};
@@ -56,15 +56,21 @@ fn text(packet: &Packet) -> Cow<'_, str> {
     }
 }
 
-pub(super) fn decode_text(rest: &mut Text, doubled: bool) -> Result<Packet, DecodeError> {
+/// Decodes the packet that begins there, and moves on to the next.
+pub(super) fn decode_text(payload: &Text, at: &mut usize, doubled: bool) -> Result<Packet, DecodeError> {
+    let rest = &payload[*at..];
     let bytes = rest.as_bytes();
     let colon = bytes.iter().take(MAX_DIGITS + 1).position(|&byte| byte == b':').ok_or(DecodeError::Length)?;
     let len = length(bytes[..colon].iter().map(|byte| byte.wrapping_sub(b'0')))?;
-    rest.advance(colon + 1);
-    let end = utf16_end(rest, len).ok_or(DecodeError::Length)?;
-    let packet = rest.split_to(end);
-    let packet = if doubled { undouble(&packet)? } else { packet };
-    frame::from_text(packet, BASE64_PREFIX)
+    let rest = &rest[colon + 1..];
+    let packet = &rest[..utf16_end(rest, len).ok_or(DecodeError::Length)?];
+    *at += colon + 1 + packet.len();
+    if doubled {
+        let packet = undouble(packet)?;
+        frame::from_text(&packet, &packet, BASE64_PREFIX)
+    } else {
+        frame::from_text(payload, packet, BASE64_PREFIX)
+    }
 }
 
 pub(super) fn encode_binary(packets: &[Packet]) -> Bytes {
@@ -100,18 +106,18 @@ pub(super) fn binary_len(packet: &Packet) -> usize {
     2 + digits(len) + len
 }
 
-pub(super) fn decode_binary(rest: &mut Bytes) -> Result<Packet, DecodeError> {
+/// Decodes the packet that begins there, and moves on to the next.
+pub(super) fn decode_binary(payload: &Bytes, at: &mut usize) -> Result<Packet, DecodeError> {
+    let rest = &payload[*at..];
     let kind = *rest.first().ok_or(DecodeError::EmptyPacket)?;
     let end = rest.iter().skip(1).take(MAX_DIGITS + 1).position(|&byte| byte == END_OF_LENGTH);
     let end = end.ok_or(DecodeError::Length)?;
     let len = length(rest[1..=end].iter().copied())?;
-    rest.advance(end + 2);
-    if len > rest.len() {
-        return Err(DecodeError::Length);
-    }
-    let packet = rest.split_to(len);
+    let packet = rest[end + 2..].get(..len).ok_or(DecodeError::Length)?;
+    *at += end + 2 + len;
+    let packet = payload.slice_ref(packet);
     match kind {
-        TEXT => frame::from_text(Text::try_from(packet)?, BASE64_PREFIX),
+        TEXT => frame::from_bytes(packet, BASE64_PREFIX),
         BYTES => frame::from_type_byte(packet),
         kind => Err(DecodeError::UnknownType(kind)),
     }

@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use super::frame;
+use super::{DecodeError, frame};
 use crate::{Packet, Text};
 
 pub(super) fn encode(packets: &[Packet]) -> String {
@@ -17,17 +17,13 @@ pub(super) fn encode(packets: &[Packet]) -> String {
     payload
 }
 
-/// Takes the first packet off, and says whether another follows.
+/// Decodes the packet that begins there, and moves on behind its separator: past the end, if it is the last.
 #[inline]
-pub(super) fn split(rest: &mut Text) -> (Text, bool) {
-    match memchr(SEPARATOR, rest.as_bytes()) {
-        Some(end) => {
-            let packet = rest.split_to(end);
-            rest.advance(1);
-            (packet, true)
-        }
-        None => (std::mem::take(rest), false),
-    }
+pub(super) fn decode(payload: &Text, at: &mut usize) -> Result<Packet, DecodeError> {
+    let rest = &payload[*at..];
+    let packet = memchr(SEPARATOR, rest.as_bytes()).map_or(rest, |end| &rest[..end]);
+    *at += packet.len() + 1;
+    frame::from_text(payload, packet, "b")
 }
 
 pub(super) const SEPARATOR: u8 = 0x1e;

@@ -7,13 +7,13 @@ use std::{
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_tungstenite::tungstenite::{
-    self, Utf8Bytes,
+    self,
     error::{CapacityError, ProtocolError},
     protocol::frame::coding::{CloseCode, Data},
 };
 
 use super::frame::{Header, Opcode};
-use crate::{CloseFrame, Text};
+use crate::CloseFrame;
 
 /// What has come from the server: bytes, frames, messages. RFC 6455, sections 5 and 6.2.
 ///
@@ -278,8 +278,8 @@ fn close_frame(payload: &[u8]) -> Result<Option<CloseFrame>, tungstenite::Error>
     if !CloseCode::from(code).is_allowed() {
         return Err(ProtocolError::InvalidCloseSequence.into());
     }
-    let text = Utf8Bytes::try_from(Bytes::copy_from_slice(text))?;
-    Ok(Some(CloseFrame { code, text: Text::from(text) }))
+    let text = std::str::from_utf8(text)?.into();
+    Ok(Some(CloseFrame { code, text }))
 }
 
 /// How much is read at once while data flows: a message up to this size may share its memory with others.

@@ -8,12 +8,13 @@ use futures::{Sink, Stream, future::BoxFuture};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
+    inbound::Message,
     messages::{Messages, Read},
     opening::{Opened, failed, is_end},
 };
 use crate::{
-    CloseFrame, Data, Error, Packet, Protocol, Stage, Transport,
-    codec::Codec,
+    CloseFrame, Error, Packet, Protocol, Stage, Transport,
+    codec::{Codec, DecodeError},
     link::{Link, Traffic},
 };
 
@@ -65,7 +66,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
                 return Poll::Ready(Some(Ok(first)));
             }
             match ready!(socket.poll_message(cx, read)) {
-                Some(Ok(message)) => return Poll::Ready(Some(self.decode(message))),
+                Some(Ok(message)) => {
+                    let packet = decode(self.codec, self.protocol, message);
+                    if matches!(packet, Err(DecodeError::Utf8)) {
+                        socket.refuse_text(cx);
+                    }
+                    return Poll::Ready(Some(packet.map_err(|error| Error::decode(Transport::WebSocket, error))));
+                }
                 Some(Err(error)) if !is_end(&error) => return Poll::Ready(Some(Err(failed(Stage::Reading, error)))),
                 Some(Err(_)) | None => {}
             }
@@ -74,17 +81,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocket<T> {
         // What answers the server's close frame goes out before the end is told.
         let _ = ready!(socket.poll_flush(cx));
         Poll::Ready(None)
-    }
-
-    fn decode(&self, frame: Data) -> Result<Packet, Error> {
-        let codec = match &frame {
-            // Base64 is padded, so its length tells the two protocols apart while nothing else does.
-            Data::Text(text) if self.protocol == Protocol::Auto && text.starts_with("b4") && text.len() % 4 == 2 => {
-                Codec::of(Protocol::V3).base64(true)
-            }
-            _ => self.codec,
-        };
-        codec.decode_frame(frame).map_err(|error| Error::decode(Transport::WebSocket, error))
     }
 }
 
@@ -159,6 +155,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link for WebSocket<T> {
     fn close_frame(&self) -> Option<CloseFrame> {
         self.socket.as_ref()?.close_frame().cloned()
     }
+}
+
+fn decode(codec: Codec, protocol: Protocol, message: Message) -> Result<Packet, DecodeError> {
+    let Message { is_text, payload, .. } = message;
+    // Base64 is padded, so its length tells the two protocols apart while nothing else does.
+    let is_v3 = || is_text && payload.starts_with(b"b4") && payload.len() % 4 == 2;
+    let codec = if protocol == Protocol::Auto && is_v3() { Codec::of(Protocol::V3).base64(true) } else { codec };
+    codec.decode_message(is_text, payload)
 }
 
 fn not_open() -> Error {

@@ -5,7 +5,7 @@ use std::{
 
 use futures::Stream;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_tungstenite::tungstenite::{self, Utf8Bytes, error::ProtocolError};
+use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 
 use super::{
     deflate::Deflate,
@@ -113,23 +113,29 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Messages<T> {
         self.inbound.kept() + self.inflated
     }
 
-    /// The next message; nothing when the server has said goodbye, and at the end.
+    /// The next message, as it was before it was compressed, and whose text may not be UTF-8; nothing when the server has
+    /// said goodbye, and at the end.
     pub(super) fn poll_message(
         &mut self,
         cx: &mut Context<'_>,
         read: Read,
-    ) -> Poll<Option<Result<Data, tungstenite::Error>>> {
+    ) -> Poll<Option<Result<Message, tungstenite::Error>>> {
         let received = self.poll_received(cx, read);
         if let (Poll::Pending, Read::AsNeeded, Some(deflate)) = (&received, read, &mut self.deflate) {
             deflate.rest_receiving();
         }
         Poll::Ready(ready!(received).map(|message| {
-            let message = self.read(message?);
+            let message = self.inflate(message?);
             if let Err(error) = &message {
                 self.fail(error, cx);
             }
             message
         }))
+    }
+
+    /// Ends it, since a text was not UTF-8.
+    pub(super) fn refuse_text(&mut self, cx: &mut Context<'_>) {
+        self.end_with(1007, cx);
     }
 
     /// The next message, compressed if it is; nothing when the server has said goodbye, and at the end.
@@ -184,13 +190,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Messages<T> {
     /// Ends it, and tells the server what was wrong with what it sent, if that can go out at once. RFC 6455, section 7.1.7.
     fn fail(&mut self, error: &tungstenite::Error, cx: &mut Context<'_>) {
         self.ended = true;
-        let code: u16 = match error {
-            tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return,
-            tungstenite::Error::Protocol(_) => 1002,
-            tungstenite::Error::Utf8(_) => 1007,
-            tungstenite::Error::Capacity(_) => 1009,
-            _ => return,
-        };
+        match error {
+            tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {}
+            tungstenite::Error::Protocol(_) => self.end_with(1002, cx),
+            tungstenite::Error::Utf8(_) => self.end_with(1007, cx),
+            tungstenite::Error::Capacity(_) => self.end_with(1009, cx),
+            _ => {}
+        }
+    }
+
+    fn end_with(&mut self, code: u16, cx: &mut Context<'_>) {
+        self.ended = true;
         if !self.close_sent {
             self.outbound.push_close(&code.to_be_bytes());
             self.close_sent = true;
@@ -208,22 +218,30 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Messages<T> {
         }
     }
 
-    /// What a message says.
-    fn read(&mut self, message: Message) -> Result<Data, tungstenite::Error> {
-        let Message { is_text, is_compressed, mut payload } = message;
-        if let (true, Some(deflate)) = (is_compressed, &mut self.deflate) {
-            payload = deflate.inflate(&payload)?;
-            self.inflated += payload.len() as u64;
+    fn inflate(&mut self, mut message: Message) -> Result<Message, tungstenite::Error> {
+        if let (true, Some(deflate)) = (message.is_compressed, &mut self.deflate) {
+            message.payload = deflate.inflate(&message.payload)?;
+            self.inflated += message.payload.len() as u64;
         }
-        Ok(if is_text { Text::from(Utf8Bytes::try_from(payload)?).into() } else { payload.into() })
+        Ok(message)
     }
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream for Messages<T> {
     type Item = Result<Data, tungstenite::Error>;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.get_mut().poll_message(cx, Read::AsNeeded)
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let message = ready!(self.poll_message(cx, Read::AsNeeded));
+        Poll::Ready(message.map(|message| {
+            let Message { is_text, payload, .. } = message?;
+            if !is_text {
+                return Ok(payload.into());
+            }
+            Text::try_from(payload).map(Data::from).map_err(|error| {
+                self.refuse_text(cx);
+                error.into()
+            })
+        }))
     }
 }
 
