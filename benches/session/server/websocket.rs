@@ -20,8 +20,8 @@ pub(super) async fn serve(
         let (_, packet) = sessions.open("", 100_000_000);
         socket.send(0x81, packet.as_bytes());
     }
-    let mut heartbeat = pin!(time::interval(sessions.heartbeat.interval));
-    heartbeat.tick().await; // the first is at once
+    let interval = sessions.heartbeat.interval;
+    let mut heartbeat = pin!(time::interval_at(time::Instant::now() + interval, interval));
     loop {
         while socket.flood() || !socket.output.is_empty() {
             match stream.try_write(&socket.output[socket.written..]) {
