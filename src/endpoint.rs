@@ -1,5 +1,7 @@
 //! Where the server is, and what every request to it has in common.
 
+use std::fmt::{self, Write};
+
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Uri,
@@ -80,10 +82,13 @@ impl Endpoint {
         sid: Option<&str>,
         base64: bool,
     ) -> Result<Uri, Error> {
-        let mut target = format!("{}?{}", self.path, self.query);
-        target.push_str(&format!("EIO={}&transport={}", protocol.number(), encode(transport.name())));
+        let Self { path, query, .. } = self;
+        let (version, transport_name) = (protocol.number(), encode(transport.name()));
+        let mut target = String::with_capacity(path.len() + query.len() + ROOM);
+        let mut put = |part: fmt::Arguments<'_>| target.write_fmt(part).expect("a string takes all");
+        put(format_args!("{path}?{query}EIO={version}&transport={transport_name}"));
         if let Some(sid) = sid {
-            target.push_str(&format!("&sid={}", encode(sid)));
+            put(format_args!("&sid={}", encode(sid)));
         }
         if base64 && (sid.is_none() || transport != Transport::Polling) {
             target.push_str("&b64=1");
@@ -116,7 +121,7 @@ fn query(own: &str, pairs: &[(String, String)]) -> String {
     query
 }
 
-fn encode(part: &str) -> impl std::fmt::Display {
+fn encode(part: &str) -> impl fmt::Display {
     utf8_percent_encode(part, URI_COMPONENT)
 }
 
@@ -132,6 +137,8 @@ fn basic(userinfo: &str) -> Result<HeaderValue, Error> {
     Ok(header)
 }
 
+/// For the pairs that we put into a query.
+const ROOM: usize = 96;
 const DEFAULT_PATH: &str = "/engine.io/";
 const AGENT: &str = concat!("engineio-client/", env!("CARGO_PKG_VERSION"));
 /// What JavaScript's `encodeURIComponent` leaves as it is.

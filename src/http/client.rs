@@ -11,7 +11,8 @@ use hyper_util::{
 use super::unix;
 use super::{
     HttpService, Proxy, ProxyConnector, RequestBody, Tcp, Tls, TlsConnector, boxed,
-    clients::{Clients, Http2},
+    clients::{Clients, Http2, Kinds},
+    shared::Shared,
 };
 
 /// How the default client connects.
@@ -92,13 +93,14 @@ fn clients<C>(
     forwarding: TlsConnector<C>,
     proxy: Proxy,
     http2: bool,
-) -> Clients<TlsConnector<C>>
+) -> Clients<Shared<TlsConnector<C>>>
 where
     C: Clone,
-    TlsConnector<C>: Connect + Clone + Send + Sync + 'static,
+    Shared<TlsConnector<C>>: Connect + Clone + Send + Sync + 'static,
 {
+    let hyper = |connector, idle_timeout| hyper(Shared::new(connector), idle_timeout);
     let http2 = http2.then(|| Http2::new(hyper(direct.clone().http2(), HTTP2_IDLE_TIMEOUT)));
-    Clients { direct: hyper(direct, IDLE_TIMEOUT), forwarding: hyper(forwarding, IDLE_TIMEOUT), http2, proxy }
+    Kinds { direct: hyper(direct, IDLE_TIMEOUT), forwarding: hyper(forwarding, IDLE_TIMEOUT), http2, proxy }.into()
 }
 
 fn hyper<C: Connect + Clone>(connector: C, idle_timeout: Duration) -> Client<C, RequestBody> {

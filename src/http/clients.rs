@@ -22,15 +22,28 @@ use tower::Service;
 use super::{Proxy, RequestBody};
 
 /// Where all would make the same connections there is one pool of them, and a WebSocket takes the connection that the
-/// handshake has made.
-#[derive(Clone)]
-pub(super) struct Clients<C> {
+/// handshake has made. Clones share them: a session has several, and a client of hyper's is much to clone.
+pub(super) struct Clients<C>(Arc<Kinds<C>>);
+
+pub(super) struct Kinds<C> {
     /// Speaks HTTP/1.1 with the server itself.
     pub(super) direct: Client<C, RequestBody>,
     /// Leaves requests to proxies that forward them.
     pub(super) forwarding: Client<C, RequestBody>,
     pub(super) http2: Option<Http2<C>>,
     pub(super) proxy: Proxy,
+}
+
+impl<C> From<Kinds<C>> for Clients<C> {
+    fn from(kinds: Kinds<C>) -> Self {
+        Self(Arc::new(kinds))
+    }
+}
+
+impl<C> Clone for Clients<C> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
 }
 
 impl<C> Service<Request<RequestBody>> for Clients<C>
@@ -46,18 +59,19 @@ where
     }
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
+        let Kinds { direct, forwarding, http2, proxy } = &*self.0;
         if request.headers().contains_key(UPGRADE) {
-            return Either::Left(self.direct.request(request));
+            return Either::Left(direct.request(request));
         }
-        if let Some(proxy) = self.proxy.forwards(request.uri()) {
+        if let Some(proxy) = proxy.forwards(request.uri()) {
             if let Some(credentials) = proxy.basic_auth() {
                 request.headers_mut().entry(PROXY_AUTHORIZATION).or_insert_with(|| credentials.clone());
             }
-            return Either::Left(self.forwarding.request(request));
+            return Either::Left(forwarding.request(request));
         }
-        match &self.http2 {
+        match http2 {
             Some(http2) if http2.may_take(request.uri()) => Either::Right(http2.request(request)),
-            _ => Either::Left(self.direct.request(request)),
+            _ => Either::Left(direct.request(request)),
         }
     }
 }
@@ -65,7 +79,6 @@ where
 /// Asks servers for HTTP/2, each until it has answered by HTTP/1.1.
 ///
 /// Connections of HTTP/2 have to be kept for longer than those of HTTP/1.1 may be, and a pool has one limit for all.
-#[derive(Clone)]
 pub(super) struct Http2<C> {
     client: Client<C, RequestBody>,
     without: Arc<Mutex<HashSet<Authority>>>,

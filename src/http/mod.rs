@@ -6,6 +6,7 @@ mod clients;
 mod decompression;
 mod proxy;
 mod resolver;
+mod shared;
 mod tcp;
 mod tls;
 #[cfg(unix)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 use tracing::debug;
 
 use super::call::{Call, Polling, Session, decode};
@@ -20,11 +20,11 @@ pub(super) async fn open<S: HttpClient>(
     plain: Polling<S>,
 ) -> Result<(Polling<S>, Payload), Error> {
     let wanted = polling.protocol;
-    let first = match polling.clone().oneshot(Call::Poll).await {
+    let first = match ask(&mut polling).await {
         Err(error) if wanted == Protocol::Auto && error.refuses_version() => {
             debug!(transport = %Transport::Polling, "version refused, asking for the other");
             polling.protocol = Protocol::V3;
-            polling.clone().oneshot(Call::Poll).await
+            ask(&mut polling).await
         }
         first => first,
     };
@@ -65,7 +65,7 @@ pub(super) async fn resume<S: HttpClient>(
 
 /// Finds out which protocol a server speaks by a handshake that is thrown away.
 pub(crate) async fn ask_protocol<S: HttpClient>(mut polling: Polling<S>) -> Result<Protocol, Error> {
-    match polling.clone().oneshot(Call::Poll).await {
+    match ask(&mut polling).await {
         Err(error) if error.refuses_version() => Err(Error::UnsupportedProtocol),
         Err(error) => Err(error),
         Ok(payload) => {
@@ -81,10 +81,15 @@ pub(crate) async fn ask_protocol<S: HttpClient>(mut polling: Polling<S>) -> Resu
 async fn is_engine_io_1<S: HttpClient>(mut plain: Polling<S>) -> bool {
     plain.base64 = false;
     plain.protocol = Protocol::V3;
-    let Ok(payload) = plain.clone().oneshot(Call::Poll).await else { return false };
+    let Ok(payload) = ask(&mut plain).await else { return false };
     plain.session = session(&payload).unwrap_or_default();
     close(plain).await;
     payload.codec() == Codec::v3_engine_io_1()
+}
+
+/// Asks for a session.
+async fn ask<S: HttpClient>(polling: &mut Polling<S>) -> Result<Payload, Error> {
+    polling.ready().await?.call(Call::Poll).await
 }
 
 /// The session that a first payload opens. One that begins with another packet opens none.

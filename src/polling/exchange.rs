@@ -7,9 +7,10 @@ use pin_project_lite::pin_project;
 use tower::Service;
 
 pin_project! {
-    /// One call after another, each with its response. The service is its own: it need not be cloned for each.
+    /// One call after another, each with its response, once there is a service. That is its own: it need not be cloned
+    /// for each.
     pub(super) struct Exchange<S: Service<C>, C> {
-        service: S,
+        service: Option<S>,
         call: Option<C>, // until the service is ready for it
         #[pin]
         response: Option<S::Future>,
@@ -17,12 +18,12 @@ pin_project! {
 }
 
 impl<S: Service<C>, C> Exchange<S, C> {
-    pub(super) const fn new(service: S) -> Self {
+    pub(super) const fn new(service: Option<S>) -> Self {
         Self { service, call: None, response: None }
     }
 
-    pub(super) const fn service(&self) -> &S {
-        &self.service
+    pub(super) const fn service(&self) -> Option<&S> {
+        self.service.as_ref()
     }
 
     /// Whether nothing is under way.
@@ -38,13 +39,13 @@ impl<S: Service<C>, C> Exchange<S, C> {
     /// Ready with the response to the call under way, and with nothing if there is none.
     pub(super) fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<S::Response, S::Error>>> {
         let mut this = self.project();
-        if this.call.is_some() {
-            let ready = ready!(this.service.poll_ready(cx));
+        if let (Some(service), true) = (this.service, this.call.is_some()) {
+            let ready = ready!(service.poll_ready(cx));
             let call = this.call.take();
             if let Err(error) = ready {
                 return Poll::Ready(Some(Err(error)));
             }
-            let response = call.map(|call| this.service.call(call));
+            let response = call.map(|call| service.call(call));
             this.response.set(response);
         }
         let Some(response) = this.response.as_mut().as_pin_mut() else { return Poll::Ready(None) };

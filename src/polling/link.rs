@@ -13,8 +13,8 @@ use super::{
     exchange::Exchange,
 };
 use crate::{
-    Error, Handshake, Packet,
-    codec::{Batch, Payload},
+    Error, Handshake, Packet, Protocol,
+    codec::{Batch, Codec, Payload},
     http::HttpClient,
     link::{Link, Traffic},
 };
@@ -43,7 +43,7 @@ impl<S: HttpClient> LongPolling<S> {
     /// Begins a session. `plain` is the same polling without JSONP; `fallback` is what to try when the reply to the
     /// first handshake can't be read.
     pub(crate) fn open(polling: Polling<S>, plain: Polling<S>, fallback: Option<Polling<S>>) -> Self {
-        Self::new(polling.clone(), async {
+        Self::new(async {
             match (discovery::open(polling, plain.clone()).await, fallback) {
                 (Err(Error::Decode { .. }), Some(fallback)) => discovery::open(fallback, plain).await,
                 (opened, _) => opened,
@@ -53,20 +53,17 @@ impl<S: HttpClient> LongPolling<S> {
 
     /// Takes over a session that was opened elsewhere.
     pub(crate) fn resume(polling: Polling<S>, handshake: Handshake) -> Self {
-        Self::new(polling.clone(), discovery::resume(polling, handshake))
+        Self::new(discovery::resume(polling, handshake))
     }
 
-    fn new(
-        polling: Polling<S>,
-        opening: impl Future<Output = Result<(Polling<S>, Payload), Error>> + Send + 'static,
-    ) -> Self {
+    fn new(opening: impl Future<Output = Result<(Polling<S>, Payload), Error>> + Send + 'static) -> Self {
         Self {
-            batch: Batch::new(polling.codec()),
             opening: Some(Box::pin(opening)),
-            get: Exchange::new(polling.clone()),
+            get: Exchange::new(None),
+            batch: Batch::new(Codec::v4()),
             payload: Payload::empty(),
             max_batch: DEFAULT_MAX_BATCH,
-            post: Exchange::new(polling),
+            post: Exchange::new(None),
             paused: false,
             close_sent: false,
             polls: (0, 0),
@@ -82,8 +79,8 @@ impl<S: HttpClient> LongPolling<S> {
             *this.opening = None;
             let (polling, payload) = opened?;
             *this.batch = Batch::new(polling.codec());
-            this.get.set(Exchange::new(polling.clone()));
-            this.post.set(Exchange::new(polling));
+            this.get.set(Exchange::new(Some(polling.clone())));
+            this.post.set(Exchange::new(Some(polling)));
             *this.payload = payload;
             this.traffic.received += this.payload.len() as u64;
         }
@@ -107,7 +104,7 @@ impl<S: HttpClient> LongPolling<S> {
     fn see(self: Pin<&mut Self>, packet: &mut Packet) {
         if let Packet::Open(handshake) = packet {
             let this = self.project();
-            handshake.protocol = this.get.service().codec().protocol();
+            handshake.protocol = this.get.service().map_or(Protocol::Auto, |polling| polling.codec().protocol());
             *this.max_batch = handshake.max_payload.unwrap_or(DEFAULT_MAX_BATCH);
         }
     }
@@ -136,7 +133,7 @@ impl<S: HttpClient> Stream for LongPolling<S> {
             if !this.payload.is_ended() {
                 continue;
             }
-            if *this.paused || *this.close_sent || this.get.service().session.is_none() {
+            if *this.paused || *this.close_sent || this.get.service().is_none_or(|polling| polling.session.is_none()) {
                 return Poll::Pending; // whoever lifts the pause polls again
             }
             this.polls.0 += 1;
