@@ -6,7 +6,7 @@ mod limit;
 mod meter;
 mod ours;
 
-use std::{error::Error, time::Duration};
+use std::{env, error::Error, time::Duration};
 
 use bytes::Bytes;
 
@@ -46,6 +46,7 @@ impl Contender {
 #[derive(Clone, Debug)]
 pub(crate) struct Terms {
     pub(crate) url: http::Uri,
+    pub(crate) authority: String, // to be trusted, as PEM; none without TLS
     pub(crate) duration: Duration,
     pub(crate) size: usize,
     pub(crate) window: usize,
@@ -61,6 +62,7 @@ impl Terms {
         };
         Ok(Self {
             url: value("--url")?.parse()?,
+            authority: env::var("AUTHORITY").unwrap_or_default(),
             duration: Duration::try_from_secs_f64(value("--seconds")?.parse()?)?,
             size: value("--size")?.parse()?,
             window: value("--window")?.parse()?,

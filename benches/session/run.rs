@@ -27,9 +27,9 @@ use super::{
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["serve", interval, timeout] => {
+        ["serve", interval, timeout, ref tls @ ..] => {
             let millis = |millis: &str| millis.parse().map(Duration::from_millis);
-            Ok(server::run(Heartbeat { interval: millis(interval)?, timeout: millis(timeout)? })?)
+            Ok(server::run(Heartbeat { interval: millis(interval)?, timeout: millis(timeout)? }, tls == ["tls"])?)
         }
         ["contend", contender, scenario, ref terms @ ..] => {
             let contender = contend::Contender::ALL.into_iter().find(|known| known.name() == contender);
@@ -135,11 +135,13 @@ impl Runner {
     /// Runs a scenario against a server of its own; gives what it printed, or why it failed.
     fn run(&self, scenario: &Scenario, options: &Options) -> Result<Result<Value, String>, Box<dyn Error>> {
         let is_idle = scenario.name.starts_with("idle");
-        let mut server = Server::start(is_idle)?;
+        let mut server = Server::start(is_idle, scenario.has_tls())?;
         let time = if is_idle && !options.quick { Duration::from_secs(6) } else { options.time };
         let mut command = pinned("1", LIMIT);
         command.args(&self.command).arg(scenario.name).envs(self.envs.iter().cloned());
-        command.args(["--url", &format!("http://127.0.0.1:{}/engine.io/", server.port)]);
+        let scheme = if scenario.has_tls() { "https" } else { "http" };
+        command.args(["--url", &format!("{scheme}://127.0.0.1:{}/engine.io/", server.port)]);
+        command.env("AUTHORITY", &server.authority); // other clients have no such scenario, and no such argument
         command.args(["--seconds", &time.as_secs_f64().to_string(), "--size", &scenario.size.to_string()]);
         command.args(["--window", &scenario.window.to_string(), "--sessions", &options.sessions.to_string()]);
         let output = command.stdin(Stdio::null()).output()?;
@@ -156,18 +158,21 @@ impl Runner {
 /// The server of one run.
 struct Server {
     process: Child,
-    port: String,
+    port: u64,
+    authority: String, // that has signed its certificate, if it has one
 }
 
 impl Server {
-    fn start(is_idle: bool) -> Result<Self, Box<dyn Error>> {
+    fn start(is_idle: bool, has_tls: bool) -> Result<Self, Box<dyn Error>> {
         let (interval, timeout) = if is_idle { ("2000", "2000") } else { ("25000", "20000") };
         let mut command = pinned("0", LIMIT);
-        command.arg(env::current_exe()?).args(["serve", interval, timeout]);
+        command.arg(env::current_exe()?).args(["serve", interval, timeout]).args(has_tls.then_some("tls"));
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let mut port = String::new();
-        BufReader::new(process.stdout.take().expect("it is piped")).read_line(&mut port)?;
-        Ok(Self { process, port: port.trim().to_owned() })
+        let mut told = String::new();
+        BufReader::new(process.stdout.take().expect("it is piped")).read_line(&mut told)?;
+        let told: Value = serde_json::from_str(&told)?;
+        let port = told["port"].as_u64().ok_or("the server has no port")?;
+        Ok(Self { process, port, authority: told["authority"].as_str().unwrap_or_default().to_owned() })
     }
 
     /// It ends with its standard input.

@@ -28,6 +28,10 @@ impl Scenario {
         self.rows.iter().map(|(title, measure)| Row::new(*title, measure.unit(), measure.better())).collect()
     }
 
+    pub(crate) fn has_tls(&self) -> bool {
+        self.name.ends_with("tls")
+    }
+
     /// What a run has to say for each row.
     pub(crate) fn samples(&self, told: &Value) -> Vec<Option<f64>> {
         self.rows.iter().map(|(_, measure)| measure.of(told)).collect()
@@ -95,6 +99,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         &[("memory of an idle WebSocket session", Measure::Memory), ("idle WebSocket sessions, 6 s", Measure::Idle)],
     ),
     scenario("idle-upgraded", 64, 1, &[("memory of an idle upgraded session", Measure::Memory)]),
+    scenario("idle-tls", 64, 1, &[("memory of an idle WebSocket session with TLS", Measure::Memory)]),
     scenario(
         "codec",
         64,

@@ -3,20 +3,25 @@
 
 mod http;
 mod sessions;
+mod tls;
 mod websocket;
 
 use std::{io, net::Ipv4Addr, time::Duration};
 
+use serde_json::json;
 use tokio::net::TcpListener;
 
 use self::sessions::Sessions;
 
-/// Serves on a free port of loopback, which it prints, until standard input ends.
-pub(crate) fn run(heartbeat: Heartbeat) -> io::Result<()> {
+/// Serves on a free port of loopback until standard input ends. It prints that port or, with TLS, the port of that and the
+/// certificate to be trusted, as PEM in a line of JSON.
+pub(crate) fn run(heartbeat: Heartbeat, with_tls: bool) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let serve = async {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        println!("{}", listener.local_addr()?.port());
+        let address = listener.local_addr()?;
+        let (port, authority) = if with_tls { tls::serve(address).await? } else { (address.port(), String::new()) };
+        println!("{}", json!({ "port": port, "authority": authority }));
         let sessions = Sessions::new(heartbeat);
         loop {
             let (stream, _) = listener.accept().await?;

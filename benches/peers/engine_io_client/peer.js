@@ -61,7 +61,7 @@ async function run() {
     case "codec":
       return codec(seconds);
     default:
-      throw new Error(`there is no scenario ${scenario}`);
+      throw new Error(`no such scenario: ${scenario}`);
   }
 }
 

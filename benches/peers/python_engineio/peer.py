@@ -70,7 +70,7 @@ class Peer:
             case "codec":
                 return codec(options.seconds)
             case other:
-                raise ValueError(f"there is no scenario {other}")
+                raise ValueError(f"no such scenario: {other}")
 
     async def open(self, way, on_message=None):
         """An open session, after its upgrade if there is to be one. That it ends unasked is a failure."""

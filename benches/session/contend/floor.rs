@@ -1,12 +1,23 @@
 //! The least that can be written on tokio-tungstenite: a loop by hand that knows just enough Engine.IO.
 
-use std::error::Error;
+use std::{error::Error, sync::Arc};
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use tokio::{net::TcpStream, sync::mpsc, time::sleep};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::mpsc,
+    time::sleep,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message as Frame};
 
 use super::{
@@ -47,7 +58,8 @@ pub(super) async fn run(scenario: &str, terms: &Terms) -> Result<Option<Outcome>
                 }
             }
         }
-        "idle-websocket" => idle(terms, false).await.map(Some),
+        "idle-websocket" => idle(terms, false, async || connect(terms, "").await).await.map(Some),
+        "idle-tls" => idle(terms, false, async || connect_tls(terms).await).await.map(Some),
         _ if scenario.starts_with("websocket") => {
             let mut socket = connect(terms, "").await?;
             socket.next().await.ok_or("no open packet")??;
@@ -71,7 +83,8 @@ pub(super) async fn run_in_tasks(scenario: &str, terms: &Terms) -> Result<Option
                 }
             }
         }
-        "idle-websocket" => idle(terms, true).await.map(Some),
+        "idle-websocket" => idle(terms, true, async || connect(terms, "").await).await.map(Some),
+        "idle-tls" => idle(terms, true, async || connect_tls(terms).await).await.map(Some),
         _ if scenario.starts_with("websocket") => {
             let mut session = spawn(connect(terms, "").await?);
             session.events.recv().await.ok_or("no open packet")?;
@@ -82,14 +95,38 @@ pub(super) async fn run_in_tasks(scenario: &str, terms: &Terms) -> Result<Option
 }
 
 async fn connect(terms: &Terms, query: &str) -> Result<Socket, Box<dyn Error>> {
-    let authority = terms.url.authority().ok_or("no host")?;
-    let stream = TcpStream::connect(authority.as_str()).await?;
+    handshake(connect_tcp(terms).await?, terms, query).await
+}
+
+async fn connect_tls(terms: &Terms) -> Result<WebSocketStream<TlsStream<TcpStream>>, Box<dyn Error>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(terms.authority.as_bytes())?)?;
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let host = terms.url.host().ok_or("no host")?.to_owned();
+    let stream = TlsConnector::from(Arc::new(config)).connect(host.try_into()?, connect_tcp(terms).await?).await?;
+    handshake(stream, terms, "").await
+}
+
+async fn connect_tcp(terms: &Terms) -> Result<TcpStream, Box<dyn Error>> {
+    let stream = TcpStream::connect(terms.url.authority().ok_or("no host")?.as_str()).await?;
     stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+async fn handshake<T: AsyncRead + AsyncWrite + Unpin>(
+    stream: T,
+    terms: &Terms,
+    query: &str,
+) -> Result<WebSocketStream<T>, Box<dyn Error>> {
+    let authority = terms.url.authority().ok_or("no host")?;
     let url = format!("ws://{authority}{}?EIO=4&transport=websocket{query}", terms.url.path());
     Ok(client_async(url, stream).await?.0)
 }
 
-async fn close(mut socket: Socket) -> Result<(), Box<dyn Error>> {
+async fn close<T: AsyncRead + AsyncWrite + Unpin>(mut socket: WebSocketStream<T>) -> Result<(), Box<dyn Error>> {
     socket.close(None).await?;
     while socket.next().await.is_some() {}
     Ok(())
@@ -122,7 +159,7 @@ struct Spawned {
     events: mpsc::Receiver<Frame>,
 }
 
-fn spawn(mut socket: Socket) -> Spawned {
+fn spawn<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(mut socket: WebSocketStream<T>) -> Spawned {
     let (to_task, mut messages) = mpsc::channel(CAPACITY);
     let (events_of, events) = mpsc::channel(CAPACITY);
     tokio::spawn(async move {
@@ -175,14 +212,18 @@ impl Session for Spawned {
     }
 }
 
-async fn idle(terms: &Terms, in_tasks: bool) -> Result<Outcome, Box<dyn Error>> {
-    let mut warm = connect(terms, "").await?;
+async fn idle<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    terms: &Terms,
+    in_tasks: bool,
+    connect: impl AsyncFn() -> Result<WebSocketStream<T>, Box<dyn Error>>,
+) -> Result<Outcome, Box<dyn Error>> {
+    let mut warm = connect().await?;
     warm.next().await.ok_or("no open packet")??;
     close(warm).await?;
     let before = resident()?;
     let mut ends = Vec::new();
     for _ in 0..terms.sessions {
-        let mut socket = connect(terms, "").await?;
+        let mut socket = connect().await?;
         socket.next().await.ok_or("no open packet")??;
         if in_tasks {
             ends.push(spawn(socket));

@@ -2,7 +2,7 @@
 
 use std::{error::Error, hint::black_box, time::Instant};
 
-use engineio_client::{Client, Data, Event, Packet, Receiver, Sender, Socket, Transport, codec::Codec};
+use engineio_client::{Client, Data, Event, Packet, Receiver, Sender, Socket, Tls, Transport, codec::Codec};
 use futures::{SinkExt, Stream, StreamExt};
 use tokio::time::sleep;
 
@@ -16,6 +16,10 @@ pub(super) async fn run(scenario: &str, terms: &Terms, spawned: bool) -> Result<
         _ if scenario.contains("upgrade") => Client::builder(),
         _ if scenario.starts_with("polling") => Client::builder().transports([Transport::Polling]),
         _ => Client::builder().transports([Transport::WebSocket]),
+    };
+    let client = match &*terms.authority {
+        "" => client,
+        authority => client.tls(Tls::builder().ca(authority).build()?),
     };
     let client = client.path(terms.url.path()).build()?;
     let outcome = match scenario {
@@ -39,7 +43,7 @@ pub(super) async fn run(scenario: &str, terms: &Terms, spawned: bool) -> Result<
                 }
             }
         }
-        "idle-websocket" | "idle-upgraded" => idle(&client, scenario, terms, spawned).await?,
+        "idle-websocket" | "idle-upgraded" | "idle-tls" => idle(&client, scenario, terms, spawned).await?,
         _ => {
             let socket = client.connect(terms.url.clone()).await?;
             return if spawned {

@@ -54,7 +54,7 @@ async fn run() -> Result<String> {
             let (way, what) = match scenario.split_once('-') {
                 Some(("polling", what)) => (Way::Polling, what),
                 Some(("websocket", what)) => (Way::WebSocket, what),
-                _ => return Err(format!("there is no scenario {scenario}").into()),
+                _ => return Err(format!("no such scenario: {scenario}").into()),
             };
             let client = way.open(&options).await?;
             match what {
@@ -62,7 +62,7 @@ async fn run() -> Result<String> {
                 "echo" => measure::traffic(seconds, count, echo(client, text(), options.window, count)).await,
                 "echo-binary" => measure::traffic(seconds, count, echo(client, binary(), options.window, count)).await,
                 "receive" => measure::traffic(seconds, count, receive(client, options.size, count)).await,
-                _ => Err(format!("there is no scenario {scenario}").into()),
+                _ => Err(format!("no such scenario: {scenario}").into()),
             }
         }
     }
