@@ -10,7 +10,7 @@ use http::{
     },
 };
 
-use crate::{query::is_called, redirect::RedirectError};
+use crate::query::is_called;
 
 /// Where requests to a path go instead.
 pub(crate) struct Moved {
@@ -20,8 +20,9 @@ pub(crate) struct Moved {
 }
 
 impl Moved {
-    /// Sends a request there. One to a path of its own keeps that, and changes the origin alone.
-    pub(crate) fn lead<B>(&self, req: &mut Request<B>, params: &[Cow<'static, str>]) -> Result<(), RedirectError> {
+    /// Sends a request there. One to a path of its own keeps that, and changes the origin alone. An error means that this
+    /// makes no URL.
+    pub(crate) fn lead<B>(&self, req: &mut Request<B>, params: &[Cow<'static, str>]) -> Result<(), http::Error> {
         let uri = req.uri();
         let (path, query) = match uri.path() == self.from {
             true => (self.to.path(), self.to.query()),
@@ -35,8 +36,8 @@ impl Moved {
         let target = if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) };
 
         let mut parts = self.to.clone().into_parts();
-        parts.path_and_query = Some(target.try_into().map_err(|_| RedirectError::Location)?); // it may be too long
-        *req.uri_mut() = Uri::from_parts(parts).map_err(|_| RedirectError::Location)?;
+        parts.path_and_query = Some(target.try_into()?); // it may be too long
+        *req.uri_mut() = Uri::from_parts(parts)?;
         if self.abroad {
             let headers = mem::take(req.headers_mut());
             for name in HARMLESS {

@@ -81,7 +81,7 @@ impl RedirectLayer {
     /// [`RedirectError::Location`] if that makes no URL with what the request has of its own.
     pub fn lead<B>(&self, req: &mut Request<B>) -> Result<(), RedirectError> {
         let moved = self.place.get().and_then(Option::as_ref);
-        moved.map_or(Ok(()), |moved| moved.lead(req, &self.params))
+        moved.map_or(Ok(()), |moved| moved.lead(req, &self.params)).map_err(|_| RedirectError::Location)
     }
 }
 
@@ -241,7 +241,7 @@ impl<B: Clone> Search<B> {
         let abroad = was_abroad || origin(&to) != origin(&self.at);
         let moved = self.moved.insert(Moved { from: self.request.uri().path().to_owned(), to, abroad });
         let mut request = self.request.clone();
-        moved.lead(&mut request, &self.layer.params)?;
+        moved.lead(&mut request, &self.layer.params).map_err(|_| RedirectError::Location)?;
         self.at = request.uri().clone();
         Ok(Some(request))
     }

@@ -5,6 +5,7 @@ mod deflate;
 #[cfg(not(feature = "deflate"))]
 #[path = "without_deflate.rs"]
 mod deflate;
+mod error;
 mod frame;
 #[cfg(all(fuzzing, feature = "deflate"))]
 pub(crate) mod fuzzing;

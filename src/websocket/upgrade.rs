@@ -10,7 +10,6 @@ use http::{
 };
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use thiserror::Error;
 use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
 use tower::ServiceExt;
 use tracing::trace;
@@ -18,6 +17,7 @@ use tracing::trace;
 use super::{
     Io,
     deflate::{Deflate, PerMessageDeflate},
+    error::UpgradeError,
     messages::Messages,
 };
 use crate::{BoxError, Error, Protocol, Stage, Transport, endpoint::Endpoint, http::HttpClient};
@@ -31,22 +31,6 @@ pub(crate) struct Upgrade<S> {
     pub(crate) subprotocols: Vec<HeaderValue>,
     pub(crate) max_message_size: usize,
     pub(crate) deflate: Option<PerMessageDeflate>,
-}
-
-/// Why an answer to an upgrade request opens no WebSocket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(crate) enum UpgradeError {
-    #[error("the answer does not upgrade to a WebSocket")]
-    NotWebSocket,
-    #[error("the answer's Sec-WebSocket-Accept does not belong to the request")]
-    WrongAccept,
-    #[error("the answer chooses a sub-protocol that was not offered")]
-    UnknownSubprotocol,
-    #[error("the answer has an extension that was not offered")]
-    UnknownExtension,
-    #[cfg(feature = "deflate")]
-    #[error("the answer agrees to permessage-deflate in other terms than were offered")]
-    WrongDeflate,
 }
 
 impl<S: HttpClient> Upgrade<S> {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use tokio_tungstenite::tungstenite;
 
-use super::upgrade::UpgradeError;
+use super::error::UpgradeError;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum PerMessageDeflate {}

@@ -1,7 +1,7 @@
 use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_EXTENSIONS};
 
 use super::{Deflate, PerMessageDeflate};
-use crate::websocket::upgrade::UpgradeError;
+use crate::websocket::error::UpgradeError;
 
 /// What both ends have agreed on. RFC 7692, section 7.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
