@@ -1,45 +1,37 @@
 //! A session with a task of its own.
 
+mod task;
+mod view;
+
 use std::{
-    collections::VecDeque,
-    future::Future,
-    mem,
     pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use futures::{
-    FutureExt, Sink, SinkExt, Stream, StreamExt,
+    FutureExt, Sink, Stream, StreamExt,
     channel::oneshot,
     future::{FusedFuture, Shared},
     task::AtomicWaker,
 };
 
-use crate::{Error, Event, Packet, Socket, State, channel};
+use self::{task::Task, view::View};
+use crate::{Error, Event, Packet, Socket, State, Stats, Transport, channel};
 
 pub(crate) fn spawn(socket: Socket) -> (Sender, Receiver) {
     let (to_task, packets) = channel::channel(CAPACITY, MAX_BYTES);
     let (events, from_task) = channel::channel(CAPACITY, MAX_BYTES);
     let (ended, has_ended) = oneshot::channel();
     let close = Arc::new(Signal::default());
-    tokio::spawn(Task {
-        socket,
-        packets: Some(packets),
-        unsent: Vec::new(),
-        events,
-        event: None,
-        taken: 0,
-        refused: VecDeque::new(),
-        close: Arc::clone(&close),
-        closing: false,
-        ended: Some(ended),
-    });
-    let sender = Sender { to_task, close: Arc::clone(&close), closing: false, has_ended: has_ended.shared() };
-    (sender, Receiver { from_task, close })
+    let view = View::of(&socket);
+    tokio::spawn(Task::new(socket, view.clone(), packets, events, Arc::clone(&close), ended));
+    let has_ended = has_ended.shared();
+    let sender = Sender { to_task, close: Arc::clone(&close), closing: false, has_ended, view: view.clone() };
+    (sender, Receiver { from_task, close, view })
 }
 
 /// The sending end of a [spawned](Socket::spawn) socket: a [`Sink`] of packets, to be cloned at will.
@@ -73,6 +65,29 @@ pub struct Sender {
     close: Arc<Signal>,
     closing: bool,
     has_ended: Shared<oneshot::Receiver<()>>,
+    view: View,
+}
+
+impl Sender {
+    /// The session's ID, once it is open; also after it has ended.
+    pub fn id(&self) -> Option<&str> {
+        self.view.id()
+    }
+
+    /// Where the session is in its life.
+    pub fn state(&self) -> State {
+        self.view.seen().state
+    }
+
+    /// The transport that carries messages.
+    pub fn transport(&self) -> Transport {
+        self.view.seen().transport
+    }
+
+    /// What the session has carried so far, or in all once it has ended. The task brings it up to date whenever it rests.
+    pub fn stats(&self) -> Stats {
+        self.view.seen().stats
+    }
 }
 
 impl Sink<Packet> for Sender {
@@ -117,6 +132,29 @@ impl Sink<Packet> for Sender {
 pub struct Receiver {
     from_task: channel::Receiver<Event>,
     close: Arc<Signal>,
+    view: View,
+}
+
+impl Receiver {
+    /// The session's ID, once it is open; also after it has ended.
+    pub fn id(&self) -> Option<&str> {
+        self.view.id()
+    }
+
+    /// Where the session is in its life.
+    pub fn state(&self) -> State {
+        self.view.seen().state
+    }
+
+    /// The transport that carries messages.
+    pub fn transport(&self) -> Transport {
+        self.view.seen().transport
+    }
+
+    /// What the session has carried so far, or in all once it has ended. The task brings it up to date whenever it rests.
+    pub fn stats(&self) -> Stats {
+        self.view.seen().stats
+    }
 }
 
 impl Stream for Receiver {
@@ -152,116 +190,7 @@ impl Signal {
     }
 }
 
-/// Carries packets to the socket and its events back, until it has ended.
-struct Task {
-    socket: Socket,
-    packets: Option<channel::Receiver<Packet>>, // none once there will be no more
-    unsent: Vec<Packet>,                        // what came when the socket took nothing any more
-    events: channel::Sender<Event>,
-    event: Option<Event>,     // that waits for room
-    taken: u64,               // bytes, with the last event that was handed on
-    refused: VecDeque<Error>, // what the socket did not take, and the user does not know of yet
-    close: Arc<Signal>,
-    closing: bool,
-    ended: Option<oneshot::Sender<()>>, // dropped with the session's end, whether its events are read or not
-}
-
-impl Future for Task {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.close.is_raised(cx) {
-            self.begin_to_close();
-        }
-        for _ in 0..ROUNDS {
-            let mut told = self.poll_events(cx);
-            for _ in 1..CAPACITY {
-                match told {
-                    Poll::Ready(Some(())) => told = self.poll_events(cx), // they are there: the session is driven once for all
-                    _ => break,
-                }
-            }
-            let took = self.poll_packets(cx);
-            if self.closing && self.packets.is_none() {
-                let _ = self.socket.poll_close_unpin(cx);
-            } else {
-                let _ = self.socket.poll_flush_unpin(cx); // whether all is out or not: it was driven
-            }
-            if self.socket.state() == State::Closed {
-                self.begin_to_close();
-                self.ended = None;
-            }
-            match told {
-                Poll::Ready(None) if self.ended.is_none() => return Poll::Ready(()),
-                Poll::Ready(None) | Poll::Pending if !took => return Poll::Pending,
-                _ => {}
-            }
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-}
-
-impl Task {
-    /// No more packets are let in; those that are in still go out.
-    fn begin_to_close(&mut self) {
-        if !mem::replace(&mut self.closing, true) {
-            self.packets.as_mut().map(channel::Receiver::close);
-        }
-    }
-
-    /// Hands an event to the user. Ready with nothing when there will be no more.
-    fn poll_events(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
-        if self.event.is_none() {
-            self.event = match self.refused.pop_front() {
-                Some(error) => Some(Event::Error(error)),
-                None => ready!(self.socket.poll_next_unpin(cx)),
-            };
-        }
-        match &mut self.event {
-            None => return Poll::Ready(None),
-            Some(Event::Close(_)) if self.packets.is_some() => {
-                self.begin_to_close();
-                return Poll::Pending; // what is on its way in is given back, too
-            }
-            Some(Event::Close(close)) => close.unsent.append(&mut self.unsent),
-            Some(_) => {}
-        }
-        let room = ready!(self.events.poll_ready(cx));
-        if let (Ok(()), Some(event)) = (room, self.event.take()) {
-            // However small it is, it keeps in memory what came with it.
-            let taken = self.socket.taken();
-            let bytes = taken - mem::replace(&mut self.taken, taken);
-            let _ = self.events.start_send(event, bytes); // fails only if nobody is there to hear
-        }
-        Poll::Ready(Some(()))
-    }
-
-    /// Takes packets from the user: as many as there are and the socket has room for, so that they go out together.
-    fn poll_packets(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut took = false;
-        while let Some(packets) = &mut self.packets {
-            let has_room = self.closing || self.refused.is_empty() && self.socket.poll_ready_unpin(cx).is_ready();
-            if !has_room {
-                break;
-            }
-            match packets.poll_next_unpin(cx) {
-                Poll::Pending => break,
-                Poll::Ready(None) => self.packets = None,
-                Poll::Ready(Some(packet)) if matches!(self.socket.state(), State::Opening | State::Open) => {
-                    self.refused.extend(self.socket.start_send_unpin(packet).err());
-                }
-                Poll::Ready(Some(packet)) => self.unsent.push(packet),
-            }
-            took = true;
-        }
-        took
-    }
-}
-
 /// How many packets, and how many events, wait between the user and the task, beside those that the socket queues.
 const CAPACITY: usize = 64;
-/// How often the session is driven in one turn.
-const ROUNDS: usize = 16;
 /// How many bytes of either, up to the one that crosses this limit.
 const MAX_BYTES: u64 = 1 << 18;

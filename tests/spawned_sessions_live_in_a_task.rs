@@ -4,7 +4,9 @@ mod peers;
 
 use std::time::Duration;
 
-use engineio_client::{Client, CloseReason, Data, Error, Event, EventSet, Packet, Receiver, Sender, Socket};
+use engineio_client::{
+    Client, CloseReason, Data, Error, Event, EventSet, Packet, Receiver, Sender, Socket, State, Transport,
+};
 use futures::{SinkExt, StreamExt};
 use peers::reference::Reference;
 use serde_json::json;
@@ -164,4 +166,38 @@ async fn what_the_server_cannot_take_is_an_event_and_the_session_goes_on() {
     assert!(matches!(error, Error::PacketTooLarge { size: 2001, max: 1000 }), "{error}");
     sender.send("small".into()).await.unwrap();
     assert_eq!(next(&mut events, text).await.as_deref(), Some("small"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_ends_know_the_session() {
+    let server = server().await;
+    let socket = connect(&Client::default(), &server).await;
+    let id = socket.id().expect("it is open").to_owned();
+    let (mut sender, mut events) = socket.spawn();
+    assert_eq!((sender.id(), events.id()), (Some(&*id), Some(&*id)));
+    let upgraded = |event| matches!(event, Event::Upgrade(_)).then_some(());
+    next(&mut events, upgraded).await.expect("an upgrade");
+    assert_eq!((sender.transport(), events.transport()), (Transport::WebSocket, Transport::WebSocket));
+    assert_eq!((sender.state(), events.state()), (State::Open, State::Open));
+
+    sender.send("hello".into()).await.unwrap();
+    assert_eq!(next(&mut events, text).await.as_deref(), Some("hello"));
+    sender.close().await.unwrap();
+    for (state, stats) in [(sender.state(), sender.stats()), (events.state(), events.stats())] {
+        assert_eq!(state, State::Closed);
+        assert_eq!((stats.packets_sent, stats.packets_received, stats.upgrades), (1, 1, 1));
+    }
+    assert_eq!(sender.id(), Some(&*id));
+    let shown = format!("{sender:?} {events:?}");
+    assert!(shown.contains("Closed") && !shown.contains(&id), "{shown}");
+}
+
+#[tokio::test]
+async fn the_ends_of_a_session_that_is_to_be_opened_know_it_once_it_is() {
+    let server = server().await;
+    let (sender, mut events) = Client::default().open(server.url().parse().expect("a URL")).spawn();
+    assert_eq!((sender.id(), sender.state()), (None, State::Opening));
+    let handshake = next(&mut events, |event| if let Event::Open(handshake) = event { Some(handshake) } else { None });
+    let handshake = handshake.await.expect("it opens");
+    assert_eq!((sender.id(), sender.state()), (Some(&*handshake.sid), State::Open));
 }

@@ -1,0 +1,64 @@
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+};
+
+use crate::{Socket, State, Stats, Transport};
+
+/// What the task has last seen of its session, for both ends.
+#[derive(Clone)]
+pub(super) struct View(Arc<Shared>);
+
+struct Shared {
+    id: OnceLock<Box<str>>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Seen {
+    pub(super) state: State,
+    pub(super) transport: Transport,
+    pub(super) stats: Stats,
+}
+
+impl View {
+    pub(super) fn of(socket: &Socket) -> Self {
+        let view = Self(Arc::new(Shared { id: OnceLock::new(), seen: Mutex::new(Seen::of(socket)) }));
+        view.update(socket);
+        view
+    }
+
+    pub(super) fn update(&self, socket: &Socket) {
+        if let (None, Some(id)) = (self.id(), socket.id()) {
+            let _ = self.0.id.set(id.into()); // there is one task that does
+        }
+        *self.lock() = Seen::of(socket);
+    }
+
+    pub(super) fn id(&self) -> Option<&str> {
+        self.0.id.get().map(|id| &**id)
+    }
+
+    pub(super) fn seen(&self) -> Seen {
+        *self.lock()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.0.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    fn of(socket: &Socket) -> Self {
+        Self { state: socket.state(), transport: socket.transport(), stats: socket.stats() }
+    }
+}
+
+impl fmt::Debug for View {
+    /// Leaves out the session's ID, which is not for logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Seen { state, transport, stats } = self.seen();
+        let mut view = f.debug_struct("View");
+        view.field("state", &state).field("transport", &transport).field("stats", &stats).finish_non_exhaustive()
+    }
+}
