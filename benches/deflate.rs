@@ -116,7 +116,7 @@ async fn session(deflate: Option<PerMessageDeflate>) -> Socket {
         None => client,
     };
     let client = client.build().expect("the settings are sound");
-    client.connect(url.parse().expect("a URL")).await.expect("it opens")
+    client.connect(url).await.expect("it opens")
 }
 
 /// Agrees to whatever is offered, and gives every frame back as it came: what we compress, we can inflate. So the server

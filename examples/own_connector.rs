@@ -46,7 +46,7 @@ async fn run() -> Result<(), BoxError> {
     });
     let client = Client::builder().connector(connector).build()?;
 
-    let mut socket = client.connect("http://localhost".parse()?).await?;
+    let mut socket = client.connect("http://localhost").await?;
     while let Some(event) = socket.next().await {
         match event {
             Event::Upgrade(transport) => {

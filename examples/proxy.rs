@@ -35,7 +35,7 @@ async fn run() -> Result<(), BoxError> {
         (None, _) => ("http://echo.invalid".to_owned(), Proxy::all(start_proxy().await?)?),
     };
     let client = Client::builder().proxy(proxy).build()?;
-    let mut socket = client.connect(url.parse()?).await?;
+    let mut socket = client.connect(url).await?;
 
     while let Some(event) = socket.next().await {
         match event {

@@ -60,13 +60,12 @@ struct Sizes {
 
 async fn sizes_of(builder: ClientBuilder, url: &str) -> Sizes {
     let client = builder.build().expect("a client");
-    let uri = || url.parse().expect("a URL");
-    rest(&mut client.connect(uri()).await.expect("a session")).await; // what is made once is made
+    rest(&mut client.connect(url).await.expect("a session")).await; // what is made once is made
 
     let before = MEMORY.current_usage();
     let mut sessions = Vec::with_capacity(SESSIONS);
     for _ in 0..SESSIONS {
-        let mut socket = client.connect(uri()).await.expect("a session");
+        let mut socket = client.connect(url).await.expect("a session");
         while socket.transport() != Transport::WebSocket {
             socket.next().await.expect("it goes on");
         }

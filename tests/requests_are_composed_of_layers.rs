@@ -39,7 +39,7 @@ async fn server() -> Oxide {
 }
 
 async fn connect(client: &Client, url: &str) -> Socket {
-    client.connect(url.parse().expect("a URL")).await.expect("a session")
+    client.connect(url).await.expect("a session")
 }
 
 /// The next event that `pick` picks.
@@ -146,7 +146,7 @@ async fn headers_may_be_waited_for_with_every_request() {
     });
     let issue = |number: u32| tokens.unbounded_send(number.into()).expect("the layer lives as long");
     let client = Client::builder().layer(fresh).build().unwrap();
-    let mut socket = client.open(server.url().parse().unwrap());
+    let mut socket = client.open(server.url());
     assert!(socket.next().now_or_never().is_none(), "the handshake waits for a token");
 
     (0..10).for_each(issue);
@@ -289,10 +289,23 @@ async fn a_client_is_a_tower_service_of_sockets() {
 async fn https_urls_and_others_fail_with_errors_that_say_why() {
     let server = server().await;
     let https = server.url.replace("http", "https");
-    let error = Client::default().connect(https.parse().unwrap()).await.unwrap_err();
+    let error = Client::default().connect(https).await.unwrap_err();
     assert!(matches!(error, Error::Transport { transport: Transport::Polling, .. }), "{error:?}");
     let error = engineio_client::connect("ftp://a").await.unwrap_err();
     assert!(matches!(error, Error::InvalidRequest(_)), "{error:?}");
     let error = Client::builder().transports([]).build().unwrap_err();
     assert!(matches!(error, Error::NoTransports), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_url_can_be_a_string_and_one_that_is_none_says_so() {
+    let client = Client::default();
+    for none in ["", "http://", "localhost", "ftp://localhost", "http://local host"] {
+        let error = client.connect(none).await.expect_err("it is no URL");
+        assert!(matches!(error, Error::InvalidRequest(_)), "{none}: {error:?}");
+        let mut socket = client.open(none.to_owned());
+        assert!(matches!(socket.next().await, Some(Event::Error(Error::InvalidRequest(_)))), "{none}");
+        assert!(matches!(socket.next().await, Some(Event::Close(_))), "{none}");
+        assert!(socket.next().await.is_none(), "{none}");
+    }
 }

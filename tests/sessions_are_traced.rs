@@ -37,7 +37,7 @@ async fn a_session_is_traced_from_its_opening_to_its_end() {
     let url = server.url().to_string().replace("http://", "http://user:SECRET@");
 
     let talking = async {
-        let mut socket = client.open(url.parse()?);
+        let mut socket = client.open(url);
         until(&mut socket, |event| matches!(event, Event::Poll)).await;
         socket.send("SECRET by POST".into()).await?;
         until(&mut socket, |event| matches!(event, Event::Upgrade(_))).await;

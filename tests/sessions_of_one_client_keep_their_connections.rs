@@ -27,7 +27,7 @@ async fn sessions_of_one_client_keep_their_connections() {
 }
 
 async fn echo(client: &Client, server: &Oxide, number: usize) {
-    let socket = client.connect(server.url.parse().expect("a URL")).await.expect("it opens");
+    let socket = client.connect(&server.url).await.expect("it opens");
     let mut session = Session::new(number, socket);
     for message in 0..MESSAGES {
         session.echo(format!("{number} {message}").as_str()).await;

@@ -18,7 +18,7 @@ async fn server() -> Reference {
 }
 
 async fn connect(client: &Client, server: &Reference) -> Socket {
-    client.connect(server.url().parse().expect("a URL")).await.expect("a session")
+    client.connect(server.url()).await.expect("a session")
 }
 
 async fn spawned(server: &Reference) -> (Sender, Receiver) {
@@ -195,7 +195,7 @@ async fn both_ends_know_the_session() {
 #[tokio::test]
 async fn the_ends_of_a_session_that_is_to_be_opened_know_it_once_it_is() {
     let server = server().await;
-    let (sender, mut events) = Client::default().open(server.url().parse().expect("a URL")).spawn();
+    let (sender, mut events) = Client::default().open(server.url()).spawn();
     assert_eq!((sender.id(), sender.state()), (None, State::Opening));
     let handshake = next(&mut events, |event| if let Event::Open(handshake) = event { Some(handshake) } else { None });
     let handshake = handshake.await.expect("it opens");

@@ -14,7 +14,7 @@ async fn polling_only(version: u8) -> Reference {
 }
 
 async fn connect(client: &Client, server: &Reference) -> Result<Socket, Error> {
-    within("a session", client.connect(server.url().parse().expect("a URL"))).await
+    within("a session", client.connect(server.url())).await
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn what_is_no_failure_of_the_websocket_is_no_reason_to_forget_it() {
     let mut first = connect(&client, &server).await.unwrap();
     while !matches!(within("an upgrade", first.next()).await, Some(Event::Upgrade(Transport::WebSocket))) {}
 
-    let mut second = client.open(server.url().parse().expect("a URL"));
+    let mut second = client.open(server.url());
     within("room", second.feed("x".repeat(2000).into())).await.unwrap();
     while !matches!(within("a refusal", second.next()).await, Some(Event::Error(Error::PacketTooLarge { .. }))) {}
     assert_eq!(second.transport(), Transport::WebSocket);

@@ -47,7 +47,7 @@ async fn rounds(client: &Client, url: &str, count: usize, span: Duration) -> ([V
     let begin = Instant::now();
     while costs[0].len() < FEW || begin.elapsed() < span {
         let before = memory();
-        let mut socket = client.open(url.parse().expect("a URL"));
+        let mut socket = client.open(url);
         let queued = spent(feed(&mut socket, count)).await;
         if costs[0].is_empty() {
             bytes = memory().saturating_sub(before);

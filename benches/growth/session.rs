@@ -12,7 +12,7 @@ pub(crate) fn client(transport: Transport) -> Client {
 }
 
 pub(crate) async fn connect(client: &Client, url: &str) -> Socket {
-    let mut socket = client.connect(url.parse().expect("a URL")).await.expect("it opens");
+    let mut socket = client.connect(url).await.expect("it opens");
     while socket.next().now_or_never().is_some() {} // the open event
     socket
 }

@@ -88,7 +88,7 @@ async fn connect(operation: Operation) -> (Socket, Arc<FarEnd>) {
     let transport = CustomTransport::new("memory", open);
     let client = Client::builder().transports([transport.transport()]).custom_transport(transport);
     let client = client.build().expect("the settings are sound");
-    let mut socket = client.connect("http://memory".parse().expect("a URL")).await.expect("it opens");
+    let mut socket = client.connect("http://memory").await.expect("it opens");
     assert!(matches!(socket.next().await, Some(Event::Open(_))));
     (socket, far_end)
 }

@@ -26,7 +26,7 @@ async fn main() -> Result<(), BoxError> {
 async fn run() -> Result<(), BoxError> {
     let server = node::Server::start().await?;
     let client = Client::builder().path("/socket.io").build()?;
-    let mut socket = client.connect(server.url.parse()?).await?;
+    let mut socket = client.connect(server.url).await?;
 
     // Other namespaces than the main one would each be connected to in the same way.
     send(&mut socket, Packet::new(Kind::Connect, None, json!({ "token": "secret" }))).await?;

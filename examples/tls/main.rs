@@ -33,7 +33,7 @@ async fn run() -> Result<(), BoxError> {
     let tls = Tls::builder().ca(ca).build()?; // `cert` and `key` would be for a client that has to show its own
     let client = Client::builder().tls(tls).build()?;
 
-    let mut socket = client.connect(url.parse()?).await?;
+    let mut socket = client.connect(&url).await?;
     while let Some(event) = socket.next().await {
         match event {
             Event::Upgrade(transport) => {
@@ -53,7 +53,7 @@ async fn run() -> Result<(), BoxError> {
 
     // Who does not know the authority does not get in.
     let stranger = Client::builder().tls(Tls::builder().ca(Authority::new()?.pem).build()?).build()?;
-    let error = stranger.connect(url.parse()?).await.expect_err("it trusts somebody else");
+    let error = stranger.connect(&url).await.expect_err("it trusts somebody else");
     let errors = Vec::from_iter(successors(Some(&error as &(dyn Error + 'static)), |&error| error.source()));
     println!("with another authority: {errors:?}");
     assert!(errors.iter().any(|error| matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_)))));

@@ -60,7 +60,7 @@ async fn live(options: &[u8], replies: &[u8]) {
         .events(EventSet::ALL)
         .build()
         .expect("the settings are sound");
-    let mut socket = client.open("http://user:password@example.com/?own=1".parse().expect("it is a URL"));
+    let mut socket = client.open("http://user:password@example.com/?own=1");
     let _ = socket.feed("text".into()).await;
     let _ = socket.feed(vec![1, 2, 3].into()).await;
     let mut last = None;

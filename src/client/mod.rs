@@ -23,7 +23,7 @@ use self::{
     stack::{Route, Stack},
 };
 use crate::{
-    Error, Handshake, Socket, Transport,
+    BoxError, Error, Handshake, Socket, Transport,
     carrier::Carrier,
     http::HttpService,
     memory::Memory,
@@ -61,11 +61,12 @@ impl Client {
         ClientBuilder::default()
     }
 
-    /// Opens a session, and is done when it is open.
+    /// Opens a session, and is done when it is open. The URL can be a string, or a [`Uri`].
     ///
     /// # Errors
     ///
-    /// With what kept the session from opening, [`Error::Timeout`] after the handshake timeout at the latest.
+    /// With what kept the session from opening, [`Error::Timeout`] after the handshake timeout at the latest;
+    /// [`Error::InvalidRequest`] if the URL is none.
     ///
     /// # Panics
     ///
@@ -74,8 +75,11 @@ impl Client {
     /// # Cancel safety
     ///
     /// Dropping the future gives the attempt up. If the server had begun a session it goes away with its ping timeout.
-    pub fn connect(&self, uri: Uri) -> Connect {
-        Connect::new(self.try_open(uri, None))
+    pub fn connect<U>(&self, uri: U) -> Connect
+    where
+        U: TryInto<Uri, Error: Into<BoxError>>,
+    {
+        Connect::new(parsed(uri).and_then(|uri| self.try_open(uri, None)))
     }
 
     /// Begins to open a session: what is sent is buffered until it is open, and a failure comes as
@@ -84,8 +88,11 @@ impl Client {
     /// # Panics
     ///
     /// Outside of a Tokio runtime with its timer enabled.
-    pub fn open(&self, uri: Uri) -> Socket {
-        self.try_open(uri, None).unwrap_or_else(Socket::failed)
+    pub fn open<U>(&self, uri: U) -> Socket
+    where
+        U: TryInto<Uri, Error: Into<BoxError>>,
+    {
+        parsed(uri).and_then(|uri| self.try_open(uri, None)).unwrap_or_else(Socket::failed)
     }
 
     /// Takes over a session that was opened elsewhere, by another HTTP client or process: by polling, from where it
@@ -104,8 +111,11 @@ impl Client {
     /// # Panics
     ///
     /// Outside of a Tokio runtime with its timer enabled.
-    pub fn resume(&self, uri: Uri, handshake: Handshake) -> Socket {
-        self.try_open(uri, Some(handshake)).unwrap_or_else(Socket::failed)
+    pub fn resume<U>(&self, uri: U, handshake: Handshake) -> Socket
+    where
+        U: TryInto<Uri, Error: Into<BoxError>>,
+    {
+        parsed(uri).and_then(|uri| self.try_open(uri, Some(handshake))).unwrap_or_else(Socket::failed)
     }
 
     fn try_open(&self, uri: Uri, resumed: Option<Handshake>) -> Result<Socket, Error> {
@@ -177,11 +187,15 @@ impl Service<Uri> for Client {
     }
 }
 
+fn parsed<U: TryInto<Uri, Error: Into<BoxError>>>(uri: U) -> Result<Uri, Error> {
+    uri.try_into().map_err(Error::invalid_request)
+}
+
 /// Opens a session with the default settings: polling first, then WebSocket; whichever protocol the server speaks.
 ///
 /// # Errors
 ///
-/// As [`Client::connect`], and [`Error::InvalidRequest`] if the URL is none.
+/// As [`Client::connect`].
 ///
 /// # Cancel safety
 ///
@@ -205,9 +219,7 @@ impl Service<Uri> for Client {
 /// ```
 pub async fn connect<U>(uri: U) -> Result<Socket, Error>
 where
-    U: TryInto<Uri>,
-    U::Error: Into<crate::BoxError>,
+    U: TryInto<Uri, Error: Into<BoxError>>,
 {
-    let uri = uri.try_into().map_err(Error::invalid_request)?;
     Client::default().connect(uri).await
 }

@@ -279,7 +279,7 @@ mod tests {
         });
         let args = parse(line).expect("a sound line");
         let client = args.builder().expect("sound options").0.http_service(service).build().expect("sound settings");
-        client.connect("http://localhost".parse().expect("a URL")).await.expect_err("it is answered 404");
+        client.connect("http://localhost").await.expect_err("it is answered 404");
         seen.lock().expect("nobody panicked").take().expect("there was a request")
     }
 

@@ -59,7 +59,7 @@ impl ClientBuilder {
     /// use engineio_client::Client;
     ///
     /// let client = Client::builder().unix_socket("/run/chat.sock").build()?;
-    /// let socket = client.connect("http://localhost/engine.io/".parse()?).await?;
+    /// let socket = client.connect("http://localhost/engine.io/").await?;
     /// # let _ = socket;
     /// # Ok(())
     /// # }
