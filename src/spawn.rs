@@ -38,7 +38,7 @@ pub(crate) fn spawn(socket: Socket) -> (Sender, Receiver) {
 ///
 /// `send` is done when the task has room for the packet; what can't be sent after all comes back in
 /// [`Event::Close`], or as an [`Event::Error`] if the session goes on without it. `close` closes the session and is done
-/// when it has ended. Dropping senders closes nothing.
+/// when it has ended; with an error if that has kept messages from going out. Dropping senders closes nothing.
 ///
 /// # Cancel safety
 ///
@@ -64,7 +64,7 @@ pub struct Sender {
     to_task: channel::Sender<Packet>,
     close: Arc<Signal>,
     closing: bool,
-    has_ended: Shared<oneshot::Receiver<()>>,
+    has_ended: Shared<oneshot::Receiver<Error>>,
     view: View,
 }
 
@@ -118,7 +118,7 @@ impl Sink<Packet> for Sender {
         if self.has_ended.is_terminated() {
             return Poll::Ready(Ok(())); // it was told before
         }
-        self.has_ended.poll_unpin(cx).map(|_| Ok(()))
+        self.has_ended.poll_unpin(cx).map(|error| error.map_or(Ok(()), Err))
     }
 }
 

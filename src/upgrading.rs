@@ -190,7 +190,10 @@ impl<L: Link + Unpin> Sink<Packet> for Upgrading<L> {
             self.wakers.wake_other(Half::Writer); // there may be news for the reader
         }
         self.as_mut().drive(Half::Writer, cx);
-        if self.engine.state() == State::Closed { Poll::Ready(Ok(())) } else { Poll::Pending }
+        if self.engine.state() != State::Closed {
+            return Poll::Pending;
+        }
+        Poll::Ready(self.engine.close_error().map_or(Ok(()), |error| Err(error.clone())))
     }
 }
 

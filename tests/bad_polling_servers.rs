@@ -2,7 +2,7 @@
 
 mod peers;
 
-use engineio_client::{Error, Event, Packet, Protocol, Transport};
+use engineio_client::{Error, Event, Packet, Protocol, Stage, Transport};
 use futures::{
     SinkExt, StreamExt,
     future::{join, join_all},
@@ -169,7 +169,8 @@ async fn closing_ends_at_its_time_limit_and_gives_everything_back() {
         socket.feed("b".into()).await.expect("there is room");
         assert!(futures::poll!(socket.flush()).is_pending(), "the POST is under way");
         socket.feed("c".into()).await.expect("there is room");
-        socket.close().await.expect("it closes");
+        let lost = socket.close().await;
+        assert!(matches!(lost, Err(Error::Timeout { stage: Stage::Closing, .. })), "{lost:?}");
         story(socket).await
     };
     let serving = async {
@@ -917,6 +918,33 @@ async fn a_spawned_session_closes_in_time_though_nobody_reads() {
     let (told, _) = play(closing, serving).await;
     let last = "close: forced close because polling timed out while closing";
     assert_eq!(told.last().map(String::as_str), Some(last));
+}
+
+#[tokio::test]
+async fn closing_fails_where_the_server_never_took_what_was_sent() {
+    let client = client(|client| client.close_timeout(SHORT));
+    for spawned in [false, true] {
+        let mut server = Scripted::start().await;
+        let url = server.url();
+        let closing = async {
+            let mut socket = client.connect(url).await.expect("it opens");
+            if !spawned {
+                socket.feed("lost".into()).await.expect("there is room");
+                return (socket.close().await, story(socket).await);
+            }
+            let (mut sender, receiver) = socket.spawn();
+            sender.send("lost".into()).await.expect("there is room");
+            (sender.close().await, story(receiver).await)
+        };
+        let serving = async {
+            server.handshake().await.answer(ok(OPEN)).await;
+            server.post().await // and has no answer to it
+        };
+        let ((closed, told), _) = play(closing, serving).await;
+        assert!(matches!(closed, Err(Error::Timeout { stage: Stage::Closing, .. })), "{closed:?}");
+        let last = "close: forced close because polling timed out while closing, in doubt: lost";
+        assert_eq!(told.last().map(String::as_str), Some(last));
+    }
 }
 
 #[tokio::test]

@@ -384,7 +384,8 @@ async fn closing_ends_at_its_timeout() {
         socket.feed(text.into()).await.unwrap();
     }
     let begun = Instant::now();
-    socket.close().await.unwrap();
+    let lost = socket.close().await;
+    assert!(matches!(lost, Err(Error::Timeout { transport: WIRE, stage: Stage::Closing })), "{lost:?}");
     assert_eq!(begun.elapsed(), Duration::from_secs(5));
     let close = close(socket).await;
     assert!(matches!(close.error(), Some(Error::Timeout { transport: WIRE, stage: Stage::Closing })), "{close:?}");

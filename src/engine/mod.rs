@@ -37,6 +37,7 @@ pub(crate) struct Engine {
     inbox: Inbox,
     stats: Stats,
     pinged_at: Option<Instant>, // if that is not answered yet
+    close_error: Option<Error>, // what has kept messages from going out before the close
 }
 
 /// Where a session is in its life.
@@ -71,6 +72,7 @@ impl Engine {
             inbox: Inbox::new(settings.events),
             stats: Stats::default(),
             pinged_at: None,
+            close_error: None,
             settings,
         }
     }

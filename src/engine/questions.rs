@@ -1,7 +1,7 @@
 //! What holds: the standing wishes of an engine, and what it knows.
 
 use super::{Engine, State, Trial};
-use crate::{EventSet, Handshake, Protocol, Stats, Transport};
+use crate::{Error, EventSet, Handshake, Protocol, Stats, Transport};
 
 impl Engine {
     /// The transport that is to be opened, or kept, beside the current one.
@@ -107,6 +107,11 @@ impl Engine {
     /// Whether binary comes as base64 where the session is.
     pub(super) fn is_base64(&self) -> bool {
         self.settings.base64.contains(&self.current)
+    }
+
+    /// Why not all that was sent is out, though the user has closed the session.
+    pub(crate) fn close_error(&self) -> Option<&Error> {
+        self.close_error.as_ref()
     }
 
     /// How many packets of the user's no transport is done with.

@@ -6,7 +6,7 @@ use tracing::{debug, trace};
 
 use super::{Engine, Heartbeat, Settings, State, Trial, limits::check};
 use crate::{
-    Close, CloseFrame, CloseReason, Data, Error, Event, EventSet, Handshake, Packet, Protocol, Text, Transport,
+    Close, CloseFrame, CloseReason, Data, Error, Event, EventSet, Handshake, Packet, Protocol, Stage, Text, Transport,
 };
 
 impl Engine {
@@ -206,6 +206,10 @@ impl Engine {
             self.learn(Protocol::V3); // it will not come out any more, and this is what is by far more likely
         }
         let (unsent, in_doubt) = self.outbox.take();
+        if self.state == State::Closing && !(unsent.is_empty() && in_doubt.is_empty()) {
+            let ended = || Error::Ended { transport: self.current, stage: Stage::Closing };
+            self.close_error = Some(error.clone().unwrap_or_else(ended));
+        }
         self.inbox.close(Close { reason, error, frame, unsent, in_doubt });
     }
 }

@@ -545,11 +545,26 @@ async fn closing_ends_at_its_timeout() {
     assert_pending!(session.poll_close());
     advance(Duration::from_secs(5)).await;
     assert!(session.socket.is_woken());
-    assert_ready_ok!(session.poll_close());
+    for _ in 0..2 {
+        let lost = assert_ready!(session.poll_close());
+        assert!(matches!(lost, Err(Error::Timeout { stage: Stage::Closing, .. })), "{lost:?}");
+    }
     session.run();
     let close = session.close.expect("it was told");
     assert_eq!(close.reason(), CloseReason::ForcedClose);
     assert_eq!(close.in_doubt().len() + close.unsent().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_only_owes_its_goodbye_is_no_error() {
+    let mut session = Session::polling();
+    session.send("hi");
+    assert_pending!(session.poll_close());
+    assert_eq!(session.polling.arrived(), ["hi".into()]);
+    advance(Duration::from_secs(5)).await;
+    assert_ready_ok!(session.poll_close());
+    session.run();
+    assert!(matches!(session.close.expect("it was told").error(), Some(Error::Timeout { .. })));
 }
 
 #[tokio::test(start_paused = true)]
