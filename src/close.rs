@@ -78,13 +78,14 @@ impl fmt::Debug for Close {
 }
 
 impl fmt::Display for Close {
+    /// The reason, what the server said, and the error with its sources.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.reason)?;
         if let Some(frame) = &self.frame {
             write!(f, " ({} {})", frame.code, frame.text)?;
         }
         if let Some(error) = &self.error {
-            write!(f, ": {error}")?;
+            write!(f, ": {}", error.report())?;
         }
         Ok(())
     }

@@ -1,8 +1,9 @@
 //! Every way in which a session can fail.
 
 mod debug;
+mod report;
 
-use std::{fmt, sync::Arc};
+use std::{error::Error as StdError, fmt, io, iter, sync::Arc};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -27,7 +28,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 ///     Ok(socket) => println!("open: {:?}", socket.id()),
 ///     Err(Error::Timeout { stage: Stage::Opening, .. }) => println!("the server takes its time"),
 ///     Err(error) if error.status().is_some_and(|status| status == 401) => println!("log in first"),
-///     Err(error) => println!("{error}"),
+///     Err(error) => println!("{}", error.report()), // with its sources
 /// }
 /// # }
 /// ```
@@ -105,7 +106,9 @@ pub enum Error {
         /// The packet.
         packet: Box<Packet>,
     },
-    /// The server speaks no version of the protocol that was asked for.
+    /// The server speaks no version of the protocol that was asked for; [`ClientBuilder::protocol`] asks for one alone.
+    ///
+    /// [`ClientBuilder::protocol`]: crate::ClientBuilder::protocol
     #[error("the server does not speak the protocol asked for")]
     UnsupportedProtocol,
     /// The HTTP service below switches no protocols: its response lacks hyper's upgrade, or has come by HTTP/2, which
@@ -148,6 +151,17 @@ impl Error {
         }
     }
 
+    /// What the transport was doing.
+    pub fn stage(&self) -> Option<Stage> {
+        match self {
+            Error::Transport { stage, .. }
+            | Error::Status { stage, .. }
+            | Error::Timeout { stage, .. }
+            | Error::Ended { stage, .. } => Some(*stage),
+            _ => None,
+        }
+    }
+
     /// The HTTP status of the reply that caused it.
     pub fn status(&self) -> Option<StatusCode> {
         match self {
@@ -162,6 +176,37 @@ impl Error {
             Error::Status { code, .. } => code.as_deref(),
             _ => None,
         }
+    }
+
+    /// What the operating system says of it: the first [`io::Error`] among its sources.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use std::io::ErrorKind;
+    ///
+    /// let error = engineio_client::connect("http://127.0.0.1:1").await.expect_err("nobody listens there");
+    /// assert!(error.io_error().is_some_and(|error| error.kind() == ErrorKind::ConnectionRefused));
+    /// # }
+    /// ```
+    pub fn io_error(&self) -> Option<&io::Error> {
+        let mut sources = iter::successors(StdError::source(self), |&source| source.source());
+        sources.find_map(|source| source.downcast_ref())
+    }
+
+    /// Its message and, after colons, those of its sources: the message alone leaves out why.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let error = engineio_client::connect("http://127.0.0.1:1").await.expect_err("nobody listens there");
+    /// let report = error.report().to_string();
+    /// assert!(report.starts_with("the polling transport failed while opening: "), "{report}");
+    /// assert!(report.contains("refused"), "{report}");
+    /// # }
+    /// ```
+    pub fn report(&self) -> impl fmt::Display {
+        report::Report(self)
     }
 
     /// Whether the server speaks no such version of the protocol, and says so.
@@ -247,7 +292,7 @@ pub struct ServerCode {
 }
 
 impl ServerCode {
-    /// The code of a refused version of the protocol.
+    /// The code of a refused version of the protocol. A handshake that is refused so is [`Error::UnsupportedProtocol`].
     pub const UNSUPPORTED_PROTOCOL: u32 = 5;
 
     /// Reads the body of a refusal; a proxy's page, say, is nothing.
