@@ -24,7 +24,7 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Reads `http`, `https`, `ws` and `wss` URLs. `path` stands for the URL's own, if given; a URL without a path
+    /// Reads `http`, `https`, `ws` and `wss` URLs; with a wrong port, `Uri` itself would leave it out. `path` stands for the URL's own, if given; a URL without a path
     /// means `/engine.io/`. `slash` says whether the path gets one at its end.
     pub(crate) fn new(uri: &Uri, path: Option<&str>, slash: bool, pairs: &[(String, String)]) -> Result<Self, Error> {
         let scheme = match uri.scheme_str() {
@@ -36,6 +36,11 @@ impl Endpoint {
         let (userinfo, host) = given.as_str().rsplit_once('@').map_or((None, given.as_str()), |(u, h)| (Some(u), h));
         let default_port = if scheme == Scheme::HTTP { ":80" } else { ":443" };
         let host = host.strip_suffix(default_port).unwrap_or(host);
+        let authority: Authority = host.parse().map_err(Error::invalid_request)?;
+        let port = host[authority.host().len()..].trim_start_matches(':');
+        if !port.is_empty() && authority.port_u16().is_none() {
+            return Err(Error::invalid_request("the URL's port is no number from 0 to 65535"));
+        }
 
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
@@ -45,7 +50,7 @@ impl Endpoint {
         }
         let own_path = Some(uri.path()).filter(|path| !matches!(*path, "" | "/"));
         Ok(Self {
-            authority: host.parse().map_err(Error::invalid_request)?,
+            authority,
             path: with_slashes(path.or(own_path).unwrap_or(DEFAULT_PATH), slash),
             query: query(uri.query().unwrap_or_default(), pairs),
             scheme,
@@ -210,7 +215,7 @@ mod tests {
 
     #[test]
     fn other_urls_are_refused() {
-        for uri in ["ftp://a", "/path", "localhost:3000", "file:///a"] {
+        for uri in ["ftp://a", "/path", "localhost:3000", "file:///a", "http://a:99999", "http://a:b", "ws://[::1]:x"] {
             let Ok(uri) = uri.parse() else { continue };
             assert!(matches!(Endpoint::new(&uri, None, true, &[]), Err(Error::InvalidRequest(_))), "{uri}");
         }

@@ -49,6 +49,21 @@ impl Packet {
         self
     }
 
+    /// What the user sent, if it is a message: of what a [`Close`](crate::Close) gives back, for one.
+    ///
+    /// ```
+    /// use engineio_client::{Data, Packet};
+    ///
+    /// assert_eq!(Packet::from("hello").into_message(), Some(Data::from("hello")));
+    /// assert_eq!(Packet::Noop.into_message(), None);
+    /// ```
+    pub fn into_message(self) -> Option<Data> {
+        match self {
+            Packet::Message(message) => Some(message.data),
+            _ => None,
+        }
+    }
+
     /// What the protocol calls it.
     pub(crate) const fn kind(&self) -> &'static str {
         match self {

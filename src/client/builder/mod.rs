@@ -37,6 +37,7 @@ pub struct ClientBuilder {
     connections: Connections,
     http: Option<HttpService>,
     layers: Vec<Box<dyn FnOnce(HttpService) -> HttpService + Send>>,
+    invalid: Option<Error>, // the first setting that can't be
 }
 
 impl ClientBuilder {
@@ -45,8 +46,12 @@ impl ClientBuilder {
     /// # Errors
     ///
     /// [`Error::NoTransports`] if the list of transports is empty, [`Error::DuplicateTransport`] if one is in it twice,
-    /// [`Error::UnknownTransport`] if a [custom](crate::Transport::Custom) one was not added.
+    /// [`Error::UnknownTransport`] if a [custom](crate::Transport::Custom) one was not added;
+    /// [`Error::InvalidRequest`] if a [header](Self::header) can't be one.
     pub fn build(self) -> Result<Client, Error> {
+        if let Some(invalid) = self.invalid {
+            return Err(invalid);
+        }
         let mut options = self.options;
         options.engine.jsonp = options.force_jsonp;
         options.base64 |= options.force_jsonp;

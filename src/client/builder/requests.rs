@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::ClientBuilder;
-use crate::{Attempt, BoxError};
+use crate::{Attempt, BoxError, Error};
 
 /// Where requests go, and what is in them.
 impl ClientBuilder {
@@ -35,7 +35,32 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets headers of every request, polls and upgrades alike. They override what the client would say itself.
+    /// Sets a header of every request, polls and upgrades alike. It overrides what the client would say itself. What
+    /// can't be a header is an error of [`build`](Self::build).
+    ///
+    /// ```
+    /// use engineio_client::Client;
+    ///
+    /// let client = Client::builder().header("x-room", "kitchen").build()?;
+    /// assert!(Client::builder().header("no name", "kitchen").build().is_err());
+    /// # let _ = client;
+    /// # Ok::<_, engineio_client::Error>(())
+    /// ```
+    pub fn header<N, V>(mut self, name: N, value: V) -> Self
+    where
+        N: TryInto<HeaderName, Error: Into<BoxError>>,
+        V: TryInto<HeaderValue, Error: Into<BoxError>>,
+    {
+        let header =
+            || Ok::<_, BoxError>((name.try_into().map_err(Into::into)?, value.try_into().map_err(Into::into)?));
+        match header() {
+            Ok((name, value)) => drop(self.options.extra_headers.insert(name, value)),
+            Err(error) => drop(self.invalid.get_or_insert_with(|| Error::invalid_request(error))),
+        }
+        self
+    }
+
+    /// Sets all headers of every request, in the place of those that were set before.
     ///
     /// For values that change, a token say, there is [`prepare`](Self::prepare), once per session, and
     /// [`ExtraHeadersLayer::from_fn`] as a [`layer`](Self::layer), for each request; or [`AsyncExtraHeadersLayer`] where
@@ -59,13 +84,13 @@ impl ClientBuilder {
     }
 
     /// Sets how many redirects in a row may be followed to open a session; none by default, which makes a redirect an
-    /// [`Error::Status`](crate::Error::Status).
+    /// [`Error::Status`].
     ///
     /// A session lives where its handshake was led, with all its requests. The query is that of the redirect, besides the
     /// protocol's own parameters. Once another scheme, host or port was reached, [`extra_headers`](Self::extra_headers)
     /// and the URL's user and password are sent no more; a cookie jar and a [`layer`](Self::layer) see where requests go
     /// and decide by themselves: what an [`ExtraHeadersLayer`](engineio_layers::ExtraHeadersLayer) there adds goes along. What can't be followed (a circle, the way from `https` to `http`, what is no URL) is an
-    /// [`Error::Transport`](crate::Error::Transport) whose source is a [`RedirectError`](engineio_layers::RedirectError).
+    /// [`Error::Transport`] whose source is a [`RedirectError`](engineio_layers::RedirectError).
     pub fn redirects(mut self, limit: usize) -> Self {
         self.options.redirects = limit;
         self
@@ -77,7 +102,7 @@ impl ClientBuilder {
     /// requests of that session. A query or headers among the [options of one transport](Self::transport_options) still
     /// take their place there.
     ///
-    /// An error is [`Error::Prepare`](crate::Error::Prepare). The handshake timeout counts from the beginning of this;
+    /// An error is [`Error::Prepare`]. The handshake timeout counts from the beginning of this;
     /// when the attempt is given up, the future is dropped. For headers that change from request to request within a
     /// session, add [`ExtraHeadersLayer::from_fn`] as a [`layer`](Self::layer).
     ///

@@ -56,7 +56,8 @@ impl ClientBuilder {
 
     /// Sets the version of the protocol; by default it is the one that the server speaks. Another one is
     /// [`Error::UnsupportedProtocol`](crate::Error::UnsupportedProtocol) as far as the server shows it: on a WebSocket
-    /// alone it does so only by refusing.
+    /// alone it does so only by refusing, and otherwise such a session ends with its first heartbeat, by
+    /// [`PingTimeout`](crate::CloseReason::PingTimeout) say.
     pub fn protocol(mut self, protocol: Protocol) -> Self {
         self.options.engine.protocol = protocol;
         self
