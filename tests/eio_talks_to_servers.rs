@@ -259,6 +259,7 @@ async fn what_keeps_a_session_from_opening_has_a_code_and_a_hint() {
         let ended = run(args).await;
         assert_eq!(ended.code, Some(3), "{args:?}: {}", ended.told);
         assert!(ended.told.contains("error: ") && ended.told.contains(hint), "{args:?}: {}", ended.told);
+        assert!(!ended.told.contains("closed"), "what never was does not end: {args:?}: {}", ended.told);
         assert!(ended.output.is_empty(), "standard output has messages alone");
     }
 }
@@ -277,6 +278,9 @@ async fn a_command_line_that_makes_no_sense_is_refused() {
     for args in [
         &[][..],
         &["localhost", "--protocol", "5"],
+        &["localhost", "--json", "--quiet"],
+        &["localhost:99999"],
+        &["localhost:port"],
         &["localhost", "--cacert", "/nowhere.pem"],
         &["bench", "http://192.0.2.1"],
         &["man", "nothing"],

@@ -50,7 +50,7 @@ pub(crate) struct TalkOptions {
     #[arg(short, long)]
     pub(crate) verbose: bool,
     /// Show messages and errors only
-    #[arg(short, long, conflicts_with = "verbose")]
+    #[arg(short, long, conflicts_with_all = ["verbose", "json"])]
     pub(crate) quiet: bool,
     /// Stay for so long after the end of standard input, for answers
     #[arg(long, value_name = "SECONDS", value_parser = values::seconds, default_value = "0")]
@@ -70,29 +70,35 @@ pub(crate) enum Command {
 }
 
 const AFTER: &str = "\
-Standard output has the messages, standard error all else. Text is followed by a newline. Binary is written as it is, and
-on a terminal shown as a line with its size and first bytes. With --json there is one object for each event, such as
+Standard output has the messages, standard error all else. Text is followed by
+a newline. Binary is written as it is, and shown on a terminal as a line with
+its size and first bytes. With --json there is one object for each event:
   {\"event\":\"handshake\",\"sid\":\"…\",\"protocol\":4,\"transport\":\"polling\",…}
   {\"event\":\"message\",\"text\":\"…\"}, {\"event\":\"message\",\"base64\":\"…\"}
   {\"event\":\"upgrade\",\"transport\":\"websocket\"}
   {\"event\":\"close\",\"reason\":\"forced close\",…}
 and standard input has objects too:
-  {\"send\":{\"text\":\"…\"}}, {\"send\":{\"base64\":\"…\",\"compress\":false}}, {\"close\":true}
+  {\"send\":{\"text\":\"…\"}}
+  {\"send\":{\"base64\":\"…\",\"compress\":false}}
+  {\"close\":true}
 
-A line that can't be sent is told with its number, and the others still go; it makes the exit code 1. A line has 64 MiB at
-most: a longer one ends the session. The end of standard input (Ctrl-D) sends what is there and closes the session;
-Ctrl-C and SIGTERM close it at once, and a second one does not wait for the server.
+A line that can't be sent is told with its number, and the others still go; it
+makes the exit code 1. A line has 64 MiB at most: a longer one ends the
+session. The end of standard input (Ctrl-D) sends what is there and closes the
+session; Ctrl-C and SIGTERM close it at once, and a second one does not wait
+for the server.
 
 Exit codes:
   0  closed as asked
-  1  an error, a session that the server ended, or messages that were not sent
+  1  an error, a session that the server ended, messages that were not sent
   2  the command line can't be followed
   3  no session could be opened
 
 Examples:
   eio http://localhost:3000
   echo hello | eio --linger 1 localhost:3000
-  eio --json --verbose wss://example.com/realtime/ --transport websocket -H 'Authorization: Bearer …'
+  eio --json --verbose wss://example.com/realtime/ --transport websocket
+  eio -H 'Authorization: Bearer …' https://example.com
   eio --path /socket.io/ --query token=… https://example.com
   eio serve 3000
   eio bench --connections 100 --transport websocket localhost:3000
@@ -108,6 +114,11 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_text_behind_the_options_fits_a_terminal() {
+        assert_eq!(AFTER.lines().find(|line| line.chars().count() > 80), None);
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub(crate) fn start(format: Format) -> (mpsc::Sender<Told>, oneshot::Receiver<io
     thread::spawn(move || {
         let stdout = io::stdout();
         let (terminal, colors) = (stdout.is_terminal(), console::has_colors(&stdout));
-        let mut writer = Writer { out: io::BufWriter::new(stdout.lock()), format, terminal, colors };
+        let mut writer = Writer { out: io::BufWriter::new(stdout.lock()), format, terminal, colors, opened: false };
         let _ = done.send(writer.write_all(events, &runtime));
     });
     (sender, is_done)
@@ -52,6 +52,7 @@ struct Writer<W> {
     format: Format,
     terminal: bool,
     colors: bool,
+    opened: bool,
 }
 
 impl<W: Write> Writer<W> {
@@ -72,6 +73,7 @@ impl<W: Write> Writer<W> {
     }
 
     fn write(&mut self, event: &Event, transport: Transport) -> io::Result<()> {
+        self.opened |= matches!(event, Event::Open(_));
         if self.format.json {
             serde_json::to_writer(&mut self.out, &json::event(event, transport))?;
             return self.out.write_all(b"\n");
@@ -85,6 +87,7 @@ impl<W: Write> Writer<W> {
                 Ok(())
             }
             _ if self.format.quiet => Ok(()),
+            Event::Close(_) if !self.opened => Ok(()), // why it never was is told in the end
             _ => {
                 self.out.flush()?; // so that a remark stands where it belongs
                 remark(event, transport);
@@ -177,7 +180,7 @@ mod tests {
 
     fn shown(data: impl Into<Data>, terminal: bool, colors: bool) -> Vec<u8> {
         let format = Format { json: false, quiet: true };
-        let mut writer = Writer { out: Vec::new(), format, terminal, colors };
+        let mut writer = Writer { out: Vec::new(), format, terminal, colors, opened: true };
         writer.write(&Event::Message(data.into()), Transport::Polling).expect("memory takes all");
         writer.out
     }

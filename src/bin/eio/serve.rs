@@ -81,7 +81,15 @@ impl EngineIoHandler for Echo {
     }
 
     fn on_disconnect(&self, socket: Arc<Socket<()>>, reason: DisconnectReason) {
-        console::remark(format_args!("{} is closed: {reason:?}", socket.id));
+        let why = match reason {
+            DisconnectReason::TransportClose => "transport close",
+            DisconnectReason::TransportError => "transport error",
+            DisconnectReason::HeartbeatTimeout => "ping timeout",
+            DisconnectReason::PacketParsingError => "parse error",
+            DisconnectReason::MultipleHttpPollingError => "more than one GET, or POST, at a time",
+            DisconnectReason::ClosingServer => "the server ends",
+        };
+        console::remark(format_args!("{} is closed: {why}", socket.id));
     }
 
     fn on_message(self: &Arc<Self>, text: Str, socket: Arc<Socket<()>>) {

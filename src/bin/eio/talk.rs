@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use engineio_client::{Close, CloseReason, Data, EventSet, Message, Packet};
+use engineio_client::{Close, CloseReason, Data, Error, EventSet, Message, Packet};
 use http::Uri;
 use tokio::time::timeout;
 
@@ -65,6 +65,8 @@ fn tell(ending: &Ending, options: &TalkOptions) -> Exit {
         console::error(error, hint(error, &options.client).as_deref());
     } else if !ending.opened {
         console::warning("ended before there was a session");
+    } else if close.reason() == CloseReason::PingTimeout {
+        console::warning("the server was silent for too long");
     } else if !ending.asked {
         console::warning(format_args!("the session was ended by the server: {close}"));
     }
@@ -74,6 +76,7 @@ fn tell(ending: &Ending, options: &TalkOptions) -> Exit {
         console::warning(format_args!("lines of standard input that were read and not sent: {}", ending.left));
     }
     match ending {
+        Ending { opened: false, .. } if matches!(close.error(), Some(Error::InvalidRequest(_))) => Exit::Usage,
         Ending { opened: false, .. } => Exit::NotConnected,
         Ending { asked: true, refused: 0, left: 0, .. } if is_clean(close) => Exit::Done,
         _ => Exit::Failed,
