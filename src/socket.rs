@@ -25,9 +25,10 @@ use crate::{
 /// * **Receiving.** Reading stops while 1,024 events wait, or when 16 MiB have come since the first message that waits, so
 ///   that a slow reader slows the server down.
 /// * **Closing.** `close` sends what is queued, closes the session and waits for the server's part, up to the close
-///   timeout; nothing is delivered any more. It fails if not all that was queued is out by then. [`Event::Close`] is the
-///   last event, tells why, and gives back what was not sent; then the stream ends, for ever. While the session is being opened, that event comes at once; the
-///   stream then ends once what the server has begun is ended, too.
+///   timeout; nothing is delivered any more. It fails if not all that was sent is out by then, unless the session was still
+///   being opened. [`Event::Close`] is the last event, tells why, and gives back what was not sent; then the stream ends,
+///   for ever. While the session is being opened, that event comes at once; the stream then ends once what the server has
+///   begun is ended, too.
 /// * **Dropping** it cuts the connection: no request, and no goodbye, goes out any more. Who can't wait for `close` spawns
 ///   the session and drops the [`Receiver`]: its task says goodbye.
 ///

@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use futures::{
@@ -38,7 +38,8 @@ pub(crate) fn spawn(socket: Socket) -> (Sender, Receiver) {
 ///
 /// `send` is done when the task has room for the packet; what can't be sent after all comes back in
 /// [`Event::Close`], or as an [`Event::Error`] if the session goes on without it. `close` closes the session and is done
-/// when it has ended; with an error if that has kept messages from going out. Dropping senders closes nothing.
+/// when it has ended; with an error if not all that was sent is out, unless it was still being opened. Dropping senders
+/// closes nothing.
 ///
 /// # Cancel safety
 ///
@@ -54,7 +55,7 @@ pub(crate) fn spawn(socket: Socket) -> (Sender, Receiver) {
 /// let (mut sender, receiver) = engineio_client::connect("http://localhost:3000").await?.spawn();
 /// let numbers = futures::stream::iter((0..1000).map(|number| Ok(number.to_string().into())));
 /// sender.send_all(&mut { numbers }).await?;
-/// sender.close().await?; // all of them are out, and the session has ended
+/// sender.close().await?; // all of them are out, and the session has ended; or this fails
 /// # drop(receiver);
 /// # Ok(())
 /// # }
@@ -64,7 +65,7 @@ pub struct Sender {
     to_task: channel::Sender<Packet>,
     close: Arc<Signal>,
     closing: bool,
-    has_ended: Shared<oneshot::Receiver<Error>>,
+    has_ended: Shared<oneshot::Receiver<()>>,
     view: View,
 }
 
@@ -115,10 +116,10 @@ impl Sink<Packet> for Sender {
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.closing = true;
         self.close.raise();
-        if self.has_ended.is_terminated() {
-            return Poll::Ready(Ok(())); // it was told before
+        if !self.has_ended.is_terminated() {
+            let _ = ready!(self.has_ended.poll_unpin(cx)); // it is dropped then
         }
-        self.has_ended.poll_unpin(cx).map(|error| error.map_or(Ok(()), Err))
+        Poll::Ready(self.view.outcome())
     }
 }
 
@@ -128,6 +129,21 @@ impl Sink<Packet> for Sender {
 /// # Cancel safety
 ///
 /// Dropping a `next` future loses no event.
+///
+/// ```no_run
+/// # async fn f() -> Result<(), engineio_client::Error> {
+/// use engineio_client::Event;
+/// use futures::StreamExt;
+///
+/// let (_sender, mut receiver) = engineio_client::connect("http://localhost:3000").await?.spawn();
+/// while let Some(event) = receiver.next().await {
+///     if let Event::Close(close) = event {
+///         println!("{close}, after {} messages", receiver.stats().packets_received);
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Receiver {
     from_task: channel::Receiver<Event>,

@@ -948,6 +948,37 @@ async fn closing_fails_where_the_server_never_took_what_was_sent() {
 }
 
 #[tokio::test]
+async fn closing_fails_where_the_server_has_ended_it_before_all_was_out() {
+    let client = client(|client| client);
+    for spawned in [false, true] {
+        let mut server = Scripted::start().await;
+        let url = server.url();
+        let closing = async {
+            let mut socket = client.connect(url).await.expect("it opens");
+            if !spawned {
+                socket.feed("lost".into()).await.expect("there is room");
+                let told = story(&mut socket).await;
+                return (told, [socket.close().await, socket.close().await]);
+            }
+            let (mut sender, receiver) = socket.spawn();
+            sender.send("lost".into()).await.expect("there is room");
+            let told = story(receiver).await;
+            let closed = sender.close().await;
+            (told, [closed, sender.clone().close().await])
+        };
+        let serving = async {
+            server.handshake().await.answer(ok(OPEN)).await;
+            let (poll, post) = (server.poll().await, server.post().await);
+            poll.answer(ok("1")).await;
+            post
+        };
+        let ((told, closed), _) = play(closing, serving).await;
+        assert_eq!(told.last().map(String::as_str), Some("close: transport close, in doubt: lost"));
+        assert!(closed.iter().all(|closed| matches!(closed, Err(Error::Closed))), "{closed:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_spawned_session_that_cannot_open_tells_so_and_gives_back() {
     let hasty = client(|client| client.handshake_timeout(SHORT));
     let mut server = Scripted::start().await;

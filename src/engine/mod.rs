@@ -37,7 +37,7 @@ pub(crate) struct Engine {
     inbox: Inbox,
     stats: Stats,
     pinged_at: Option<Instant>, // if that is not answered yet
-    close_error: Option<Error>, // what has kept messages from going out before the close
+    close_error: Option<Error>, // what has kept messages from going out, for who closes the session
 }
 
 /// Where a session is in its life.

@@ -109,7 +109,7 @@ impl Engine {
         self.settings.base64.contains(&self.current)
     }
 
-    /// Why not all that was sent is out, though the user has closed the session.
+    /// Why not all that was sent is out, now that the session has ended.
     pub(crate) fn close_error(&self) -> Option<&Error> {
         self.close_error.as_ref()
     }

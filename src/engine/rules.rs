@@ -205,11 +205,14 @@ impl Engine {
         if self.protocol() == Protocol::Auto && self.inbox.any_is_binary() {
             self.learn(Protocol::V3); // it will not come out any more, and this is what is by far more likely
         }
-        let (unsent, in_doubt) = self.outbox.take();
-        if self.state == State::Closing && !(unsent.is_empty() && in_doubt.is_empty()) {
-            let ended = || Error::Ended { transport: self.current, stage: Stage::Closing };
-            self.close_error = Some(error.clone().unwrap_or_else(ended));
+        if self.state != State::Opening && !self.outbox.is_empty() {
+            let ended = match self.state {
+                State::Closing => Error::Ended { transport: self.current, stage: Stage::Closing },
+                _ => Error::Closed,
+            };
+            self.close_error = Some(error.clone().unwrap_or(ended));
         }
+        let (unsent, in_doubt) = self.outbox.take();
         self.inbox.close(Close { reason, error, frame, unsent, in_doubt });
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Task {
     refused: VecDeque<Error>, // what the socket did not take, and the user does not know of yet
     close: Arc<Signal>,
     closing: bool,
-    ended: Option<oneshot::Sender<Error>>, // used or dropped with the session's end, whether its events are read or not
+    ended: Option<oneshot::Sender<()>>, // dropped with the session's end, whether its events are read or not
 }
 
 impl Task {
@@ -34,7 +34,7 @@ impl Task {
         packets: channel::Receiver<Packet>,
         events: channel::Sender<Event>,
         close: Arc<Signal>,
-        ended: oneshot::Sender<Error>,
+        ended: oneshot::Sender<()>,
     ) -> Self {
         Self {
             socket,
@@ -85,9 +85,11 @@ impl Task {
             if self.socket.state() == State::Closed {
                 self.begin_to_close();
                 self.view.update(&self.socket); // before the user knows that it has ended
-                let error = self.socket.poll_close_unpin(cx).map(Result::err);
-                if let (Some(ended), Poll::Ready(Some(error))) = (self.ended.take(), error) {
-                    let _ = ended.send(error); // nobody may be there to hear
+                self.poll_packets(cx); // what is still on its way in does not go any more
+                if let Poll::Ready(closed) = self.socket.poll_close_unpin(cx) {
+                    let left = !self.unsent.is_empty() && self.socket.handshake().is_some();
+                    self.view.end(closed.err().or(left.then_some(Error::Closed)));
+                    self.ended = None;
                 }
             }
             match told {

@@ -3,7 +3,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-use crate::{Socket, State, Stats, Transport};
+use crate::{Error, Socket, State, Stats, Transport};
 
 /// What the task has last seen of its session, for both ends.
 #[derive(Clone)]
@@ -12,6 +12,7 @@ pub(super) struct View(Arc<Shared>);
 struct Shared {
     id: OnceLock<Box<str>>,
     seen: Mutex<Seen>,
+    outcome: OnceLock<Option<Error>>, // once it has ended
 }
 
 #[derive(Clone, Copy)]
@@ -23,7 +24,11 @@ pub(super) struct Seen {
 
 impl View {
     pub(super) fn of(socket: &Socket) -> Self {
-        let view = Self(Arc::new(Shared { id: OnceLock::new(), seen: Mutex::new(Seen::of(socket)) }));
+        let view = Self(Arc::new(Shared {
+            id: OnceLock::new(),
+            seen: Mutex::new(Seen::of(socket)),
+            outcome: OnceLock::new(),
+        }));
         view.update(socket);
         view
     }
@@ -33,6 +38,16 @@ impl View {
             let _ = self.0.id.set(id.into()); // there is one task that does
         }
         *self.lock() = Seen::of(socket);
+    }
+
+    /// The session has ended; with an error, if that has kept messages from going out.
+    pub(super) fn end(&self, error: Option<Error>) {
+        let _ = self.0.outcome.set(error); // what was told once stays
+    }
+
+    /// How it has ended. A task that is gone before has left something behind.
+    pub(super) fn outcome(&self) -> Result<(), Error> {
+        self.0.outcome.get().map_or(Err(Error::Closed), |error| error.clone().map_or(Ok(()), Err))
     }
 
     pub(super) fn id(&self) -> Option<&str> {

@@ -568,6 +568,20 @@ async fn a_server_that_only_owes_its_goodbye_is_no_error() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_refused_and_told_of_does_not_make_closing_fail() {
+    let mut session = Session::opening(Settings::default());
+    session.send("too large");
+    session.polling.bring([Packet::Open(Handshake { max_payload: Some(5), ..handshake() }.into())]);
+    session.websocket.fail(Transport::WebSocket);
+    session.run();
+    session.polling.change(|script| script.close_answered = true);
+    assert_ready_ok!(session.poll_close());
+    session.run();
+    assert_eq!(session.events, ["open", "error", "upgrading", "upgradeerror", "close forced close"]);
+    assert_eq!(session.close.expect("it was told").unsent(), ["too large".into()]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pause_of_ours_is_not_taken_for_the_servers() {
     let unused = Scripted::default();
     let mut socket = Box::pin(Upgrading::new(Settings::default(), opener(&unused, &unused)));
