@@ -38,7 +38,8 @@ impl Endpoint {
         let host = host.strip_suffix(default_port).unwrap_or(host);
         let authority: Authority = host.parse().map_err(Error::invalid_request)?;
         let port = host[authority.host().len()..].trim_start_matches(':');
-        if !port.is_empty() && authority.port_u16().is_none() {
+        let is_port = authority.port_u16().is_some() && port.bytes().all(|byte| byte.is_ascii_digit());
+        if !port.is_empty() && !is_port {
             return Err(Error::invalid_request("the URL's port is no number from 0 to 65535"));
         }
 
@@ -215,7 +216,16 @@ mod tests {
 
     #[test]
     fn other_urls_are_refused() {
-        for uri in ["ftp://a", "/path", "localhost:3000", "file:///a", "http://a:99999", "http://a:b", "ws://[::1]:x"] {
+        for uri in [
+            "ftp://a",
+            "/path",
+            "localhost:3000",
+            "file:///a",
+            "http://a:99999",
+            "http://a:b",
+            "http://a:+80",
+            "ws://[::1]:x",
+        ] {
             let Ok(uri) = uri.parse() else { continue };
             assert!(matches!(Endpoint::new(&uri, None, true, &[]), Err(Error::InvalidRequest(_))), "{uri}");
         }
