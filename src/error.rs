@@ -71,7 +71,7 @@ pub enum Error {
         status: StatusCode,
         /// What the server itself says of it, if it is an Engine.IO server that speaks.
         code: Option<Arc<ServerCode>>,
-        /// The beginning of the reply's body.
+        /// The beginning of the reply's body, up to 16 KiB.
         body: Arc<[u8]>,
     },
     /// Something did not happen in time.
@@ -178,7 +178,8 @@ impl Error {
         }
     }
 
-    /// What the operating system says of it: the first [`io::Error`] among its sources.
+    /// The first [`io::Error`] among its sources: the operating system's if it has a
+    /// [number](io::Error::raw_os_error), or else TLS's, a connector's or a resolver's.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

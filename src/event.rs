@@ -8,6 +8,23 @@ use crate::{Close, Data, Error, Handshake, Packet, Transport};
 ///
 /// The kinds from [`Ping`](Event::Ping) on come only if asked for with
 /// [`ClientBuilder::events`](crate::ClientBuilder::events).
+///
+/// ```
+/// use engineio_client::{Data, Event};
+///
+/// fn tell(event: Event) {
+///     match event {
+///         Event::Open(handshake) => println!("open, with heartbeats every {:?}", handshake.ping_interval),
+///         Event::Message(Data::Text(text)) => println!("text: {text}"),
+///         Event::Message(Data::Binary(bytes)) => println!("binary, {} bytes", bytes.len()),
+///         Event::Upgrade(transport) => println!("now on {transport}"),
+///         Event::Error(error) => println!("{}", error.report()), // if it has ended the session, Close is next
+///         Event::Close(close) => println!("{close}; {} messages were not sent", close.unsent().len()),
+///         _ => {}
+///     }
+/// }
+/// # let _ = tell;
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {

@@ -75,6 +75,17 @@ impl Client {
     /// # Cancel safety
     ///
     /// Dropping the future gives the attempt up. If the server had begun a session it goes away with its ping timeout.
+    ///
+    /// ```no_run
+    /// # async fn f() -> Result<(), engineio_client::Error> {
+    /// use engineio_client::Client;
+    ///
+    /// let client = Client::builder().path("/realtime").header("x-room", "kitchen").build()?;
+    /// let socket = client.connect("https://example.com").await?;
+    /// println!("open by {}", socket.transport());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn connect<U>(&self, uri: U) -> Connect
     where
         U: TryInto<Uri, Error: Into<BoxError>>,
@@ -88,6 +99,18 @@ impl Client {
     /// # Panics
     ///
     /// Outside of a Tokio runtime with its timer enabled.
+    ///
+    /// ```no_run
+    /// # async fn f() -> Result<(), engineio_client::Error> {
+    /// use engineio_client::Client;
+    /// use futures::SinkExt;
+    ///
+    /// let mut socket = Client::default().open("http://localhost:3000");
+    /// socket.feed("goes out once it is open".into()).await?;
+    /// socket.flush().await?; // which it is then; an error if it could not be opened
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn open<U>(&self, uri: U) -> Socket
     where
         U: TryInto<Uri, Error: Into<BoxError>>,

@@ -33,8 +33,8 @@ pub type RequestBody = Full<Bytes>;
 /// The body of a response, of whatever kind it was.
 pub type ResponseBody = UnsyncBoxBody<Bytes, BoxError>;
 
-/// An HTTP client as a tower service. A user's layers wrap it, and every request goes through it: GETs and POSTs of
-/// polling, and the requests that open WebSockets.
+/// An HTTP client as a boxed tower service, `Clone + Send + Sync` as its layers have to be, too. A user's layers wrap it,
+/// and every request goes through it: GETs and POSTs of polling, and the requests that open WebSockets.
 ///
 /// A response that switches protocols carries hyper's [`OnUpgrade`](hyper::upgrade::OnUpgrade) in its extensions;
 /// a service without it can do polling alone.
