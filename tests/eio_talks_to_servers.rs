@@ -279,6 +279,7 @@ async fn a_command_line_that_makes_no_sense_is_refused() {
         &[][..],
         &["localhost", "--protocol", "5"],
         &["localhost", "--json", "--quiet"],
+        &["server", "3000"],
         &["localhost:99999"],
         &["localhost:port"],
         &["localhost", "--cacert", "/nowhere.pem"],

@@ -1,8 +1,8 @@
 //! The command line.
 
-use std::time::Duration;
+use std::{ffi::OsString, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 use clap_complete::Shell;
 use http::Uri;
 
@@ -28,6 +28,24 @@ pub(crate) struct Cli {
     pub(crate) completions: Option<Shell>,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+}
+
+impl Cli {
+    /// Reads the command line. A first word that is neither a command nor a URL is told as such, whatever follows it.
+    pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let words: Vec<_> = words.into_iter().collect();
+        let first =
+            words.get(1).and_then(|word| word.to_str()).filter(|word| !word.starts_with('-')).map(str::to_owned);
+        Self::try_parse_from(words).map_err(|error| match first {
+            Some(first) if error.kind() == ErrorKind::ArgumentConflict && values::url(&first).is_err() => {
+                let commands = Self::command();
+                let names: Vec<_> = commands.get_subcommands().map(clap::Command::get_name).collect();
+                let what = format!("'{first}' is neither a URL nor a command, of which there are {}", names.join(", "));
+                Self::command().error(ErrorKind::InvalidSubcommand, what)
+            }
+            _ => error,
+        })
+    }
 }
 
 #[derive(Debug, Args)]
@@ -107,8 +125,6 @@ Examples:
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory, error::ErrorKind};
-
     use super::*;
 
     #[test]
@@ -136,5 +152,15 @@ mod tests {
         let nothing = Cli::try_parse_from(["eio"]).expect_err("there is nothing to do");
         assert_eq!(nothing.kind(), ErrorKind::MissingRequiredArgument);
         assert!(Cli::try_parse_from(["eio", "localhost:1", "man"]).is_err());
+    }
+
+    #[test]
+    fn a_command_that_does_not_exist_is_told_as_such() {
+        let read = |words: &[&str]| Cli::read(words.iter().map(OsString::from));
+        let error = read(&["eio", "server", "3000"]).expect_err("it is called serve").to_string();
+        assert!(error.contains("'server' is neither a URL nor a command") && error.contains("bench, man"), "{error}");
+        let error = read(&["eio", "localhost", "man"]).expect_err("one or the other").to_string();
+        assert!(error.contains("cannot be used with"), "{error}");
+        assert!(read(&["eio", "localhost"]).is_ok());
     }
 }

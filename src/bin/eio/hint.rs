@@ -17,6 +17,7 @@ pub(crate) fn hint(error: &Error, args: &ClientArgs) -> Option<String> {
         Error::Status { code: Some(code), .. } => match code.code {
             0 => "the server does not have that transport; try --transport polling, or --transport websocket",
             1 => "requests may reach different servers behind a load balancer; --cookie-jar keeps its cookies",
+            3 => "the server may miss something in the request; -H adds a header, and --query a parameter",
             4 => "the server wants to know who you are; -H adds a header, and --query a parameter",
             5 if args.is_version_given() => "--protocol auto takes the version of the protocol that the server speaks",
             _ => return None,
@@ -61,6 +62,9 @@ fn beneath(error: &Error) -> Option<&'static str> {
         match cause.downcast_ref::<io::Error>()?.kind() {
             io::ErrorKind::ConnectionRefused => Some("nobody listens there; `eio serve` is a server to try with"),
             io::ErrorKind::NotFound => Some("there is no such socket"),
+            _ if cause.to_string().starts_with("failed to lookup") => {
+                Some("is the host's name written as it should be?")
+            }
             _ => None,
         }
     })

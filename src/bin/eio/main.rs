@@ -21,9 +21,7 @@ mod talk;
 mod values;
 mod wish;
 
-use std::process::ExitCode;
-
-use clap::Parser;
+use std::{env, process::ExitCode};
 
 use self::{
     args::{Cli, Command},
@@ -31,7 +29,7 @@ use self::{
 };
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read(env::args_os()).unwrap_or_else(|error| error.exit());
     let outcome = match (cli.command, cli.completions, cli.talk.url) {
         (Some(Command::Man { page }), ..) => pages::man(page.as_deref()),
         (_, Some(shell), _) => pages::completions(shell),
