@@ -69,28 +69,6 @@ pub struct Sender {
     view: View,
 }
 
-impl Sender {
-    /// The session's ID, once it is open; also after it has ended.
-    pub fn id(&self) -> Option<&str> {
-        self.view.id()
-    }
-
-    /// Where the session is in its life.
-    pub fn state(&self) -> State {
-        self.view.seen().state
-    }
-
-    /// The transport that carries messages.
-    pub fn transport(&self) -> Transport {
-        self.view.seen().transport
-    }
-
-    /// What the session has carried so far, or in all once it has ended. The task brings it up to date whenever it rests.
-    pub fn stats(&self) -> Stats {
-        self.view.seen().stats
-    }
-}
-
 impl Sink<Packet> for Sender {
     type Error = Error;
 
@@ -151,28 +129,6 @@ pub struct Receiver {
     view: View,
 }
 
-impl Receiver {
-    /// The session's ID, once it is open; also after it has ended.
-    pub fn id(&self) -> Option<&str> {
-        self.view.id()
-    }
-
-    /// Where the session is in its life.
-    pub fn state(&self) -> State {
-        self.view.seen().state
-    }
-
-    /// The transport that carries messages.
-    pub fn transport(&self) -> Transport {
-        self.view.seen().transport
-    }
-
-    /// What the session has carried so far, or in all once it has ended. The task brings it up to date whenever it rests.
-    pub fn stats(&self) -> Stats {
-        self.view.seen().stats
-    }
-}
-
 impl Stream for Receiver {
     type Item = Event;
 
@@ -186,6 +142,36 @@ impl Drop for Receiver {
         self.close.raise();
     }
 }
+
+/// What either end tells of the session.
+macro_rules! tell_of_session {
+    ($($end:ty),*) => {$(
+        impl $end {
+            /// The session's ID, once it is open; also after it has ended.
+            pub fn id(&self) -> Option<&str> {
+                self.view.id()
+            }
+
+            /// Where the session is in its life.
+            pub fn state(&self) -> State {
+                self.view.seen().state
+            }
+
+            /// The transport that carries messages.
+            pub fn transport(&self) -> Transport {
+                self.view.seen().transport
+            }
+
+            /// What the session has carried so far, or in all once it has ended. The task brings it up to date whenever
+            /// it rests.
+            pub fn stats(&self) -> Stats {
+                self.view.seen().stats
+            }
+        }
+    )*};
+}
+
+tell_of_session!(Sender, Receiver);
 
 /// Tells the task to close the session, past whatever is queued.
 #[derive(Debug, Default)]
