@@ -109,10 +109,14 @@ impl Session {
         }
     }
 
+    /// Closes it, which has to fail where something is given back and only there.
     pub(crate) async fn close(mut self) -> Close {
-        let closed = within(format!("{}: closing", self.name), self.socket.close()).await;
-        closed.unwrap_or_else(|error| panic!("{}: closing: {error:?}", self.name));
-        self.end().await
+        let name = self.name.clone();
+        let closed = within(format!("{name}: closing"), self.socket.close()).await;
+        let close = self.end().await;
+        let is_all_out = close.unsent().is_empty() && close.in_doubt().is_empty();
+        assert_eq!(closed.is_ok(), is_all_out, "{name}: {closed:?}, {close:?}");
+        close
     }
 }
 
