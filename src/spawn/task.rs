@@ -82,15 +82,8 @@ impl Task {
             } else {
                 let _ = self.socket.poll_flush_unpin(cx); // whether all is out or not: it was driven
             }
-            if self.socket.state() == State::Closed {
-                self.begin_to_close();
-                self.view.update(&self.socket); // before the user knows that it has ended
-                self.poll_packets(cx); // what is still on its way in does not go any more
-                if let Poll::Ready(closed) = self.socket.poll_close_unpin(cx) {
-                    let left = !self.unsent.is_empty() && self.socket.handshake().is_some();
-                    self.view.end(closed.err().or(left.then_some(Error::Closed)));
-                    self.ended = None;
-                }
+            if self.socket.state() == State::Closed && self.ended.is_some() {
+                self.end(cx);
             }
             match told {
                 Poll::Ready(None) if self.ended.is_none() => return Poll::Ready(()),
@@ -100,6 +93,17 @@ impl Task {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// The session has ended: tells whoever waits for that.
+    fn end(&mut self, cx: &mut Context<'_>) {
+        self.begin_to_close();
+        self.poll_packets(cx); // what is still on its way in does not go any more
+        let Poll::Ready(closed) = self.socket.poll_close_unpin(cx) else { return };
+        let left = !self.unsent.is_empty() && self.socket.handshake().is_some();
+        self.view.update(&self.socket); // before the user knows
+        self.view.end(closed.err().or(left.then_some(Error::Closed)));
+        self.ended = None;
     }
 
     /// No more packets are let in; those that are in still go out.

@@ -24,13 +24,8 @@ pub(super) struct Seen {
 
 impl View {
     pub(super) fn of(socket: &Socket) -> Self {
-        let view = Self(Arc::new(Shared {
-            id: OnceLock::new(),
-            seen: Mutex::new(Seen::of(socket)),
-            outcome: OnceLock::new(),
-        }));
-        view.update(socket);
-        view
+        let id = socket.id().map_or_else(OnceLock::new, |id| OnceLock::from(Box::from(id)));
+        Self(Arc::new(Shared { id, seen: Mutex::new(Seen::of(socket)), outcome: OnceLock::new() }))
     }
 
     pub(super) fn update(&self, socket: &Socket) {
@@ -42,7 +37,7 @@ impl View {
 
     /// The session has ended; with an error, if that has kept messages from going out.
     pub(super) fn end(&self, error: Option<Error>) {
-        let _ = self.0.outcome.set(error); // what was told once stays
+        let _ = self.0.outcome.set(error); // there is one end
     }
 
     /// How it has ended. A task that is gone before has left something behind.
