@@ -135,7 +135,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Messages<T> {
 
     /// Ends it, since a text was not UTF-8.
     pub(super) fn refuse_text(&mut self, cx: &mut Context<'_>) {
-        self.end_with(1007, cx);
+        self.end(Some(1007), cx);
     }
 
     /// The next message, compressed if it is; nothing when the server has said goodbye, and at the end.
@@ -189,19 +189,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Messages<T> {
 
     /// Ends it, and tells the server what was wrong with what it sent, if that can go out at once. RFC 6455, section 7.1.7.
     fn fail(&mut self, error: &tungstenite::Error, cx: &mut Context<'_>) {
-        self.ended = true;
-        match error {
-            tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {}
-            tungstenite::Error::Protocol(_) => self.end_with(1002, cx),
-            tungstenite::Error::Utf8(_) => self.end_with(1007, cx),
-            tungstenite::Error::Capacity(_) => self.end_with(1009, cx),
-            _ => {}
-        }
+        let code = match error {
+            tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
+            tungstenite::Error::Protocol(_) => Some(1002),
+            tungstenite::Error::Utf8(_) => Some(1007),
+            tungstenite::Error::Capacity(_) => Some(1009),
+            _ => None,
+        };
+        self.end(code, cx);
     }
 
-    fn end_with(&mut self, code: u16, cx: &mut Context<'_>) {
+    fn end(&mut self, code: Option<u16>, cx: &mut Context<'_>) {
         self.ended = true;
-        if !self.close_sent {
+        if let Some(code) = code.filter(|_| !self.close_sent) {
             self.outbound.push_close(&code.to_be_bytes());
             self.close_sent = true;
             let _ = self.poll_flush(cx); // nobody waits for it
