@@ -13,8 +13,8 @@ use tokio::net::TcpListener;
 
 use self::sessions::Sessions;
 
-/// Serves on a free port of loopback until standard input ends. It prints that port or, with TLS, the port of that and the
-/// certificate to be trusted, as PEM in a line of JSON.
+/// Serves on a free port of loopback until standard input ends. It prints a line of JSON: the port and, with TLS, the
+/// certificate to be trusted, as PEM.
 pub(crate) fn run(heartbeat: Heartbeat, with_tls: bool) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let serve = async {

@@ -59,7 +59,10 @@ pub(super) async fn run(scenario: &str, terms: &Terms) -> Result<Option<Outcome>
             }
         }
         "idle-websocket" => idle(terms, false, async || connect(terms, "").await).await.map(Some),
-        "idle-tls" => idle(terms, false, async || connect_tls(terms).await).await.map(Some),
+        "idle-tls" => {
+            let tls = tls(terms)?;
+            idle(terms, false, async || connect_tls(&tls, terms).await).await.map(Some)
+        }
         _ if scenario.starts_with("websocket") => {
             let mut socket = connect(terms, "").await?;
             socket.next().await.ok_or("no open packet")??;
@@ -84,7 +87,10 @@ pub(super) async fn run_in_tasks(scenario: &str, terms: &Terms) -> Result<Option
             }
         }
         "idle-websocket" => idle(terms, true, async || connect(terms, "").await).await.map(Some),
-        "idle-tls" => idle(terms, true, async || connect_tls(terms).await).await.map(Some),
+        "idle-tls" => {
+            let tls = tls(terms)?;
+            idle(terms, true, async || connect_tls(&tls, terms).await).await.map(Some)
+        }
         _ if scenario.starts_with("websocket") => {
             let mut session = spawn(connect(terms, "").await?);
             session.events.recv().await.ok_or("no open packet")?;
@@ -98,15 +104,23 @@ async fn connect(terms: &Terms, query: &str) -> Result<Socket, Box<dyn Error>> {
     handshake(connect_tcp(terms).await?, terms, query).await
 }
 
-async fn connect_tls(terms: &Terms) -> Result<WebSocketStream<TlsStream<TcpStream>>, Box<dyn Error>> {
+/// What all connections share.
+fn tls(terms: &Terms) -> Result<TlsConnector, Box<dyn Error>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(terms.authority.as_bytes())?)?;
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+async fn connect_tls(
+    tls: &TlsConnector,
+    terms: &Terms,
+) -> Result<WebSocketStream<TlsStream<TcpStream>>, Box<dyn Error>> {
     let host = terms.url.host().ok_or("no host")?.to_owned();
-    let stream = TlsConnector::from(Arc::new(config)).connect(host.try_into()?, connect_tcp(terms).await?).await?;
+    let stream = tls.connect(host.try_into()?, connect_tcp(terms).await?).await?;
     handshake(stream, terms, "").await
 }
 
