@@ -24,7 +24,7 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Reads `http`, `https`, `ws` and `wss` URLs; with a wrong port, `Uri` itself would leave it out. `path` stands for the URL's own, if given; a URL without a path
+    /// Reads `http`, `https`, `ws` and `wss` URLs. `path` stands for the URL's own, if given; a URL without a path
     /// means `/engine.io/`. `slash` says whether the path gets one at its end.
     pub(crate) fn new(uri: &Uri, path: Option<&str>, slash: bool, pairs: &[(String, String)]) -> Result<Self, Error> {
         let scheme = match uri.scheme_str() {
@@ -37,6 +37,7 @@ impl Endpoint {
         let default_port = if scheme == Scheme::HTTP { ":80" } else { ":443" };
         let host = host.strip_suffix(default_port).unwrap_or(host);
         let authority: Authority = host.parse().map_err(Error::invalid_request)?;
+        // A `Uri` may have a port that is none, and then acts as if there were none.
         let port = host[authority.host().len()..].trim_start_matches(':');
         let is_port = authority.port_u16().is_some() && port.bytes().all(|byte| byte.is_ascii_digit());
         if !port.is_empty() && !is_port {

@@ -60,7 +60,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets all headers of every request, in the place of those that were set before.
+    /// Sets all headers of every request, in the place of those that were set before. They, too, override what the client
+    /// would say itself.
     ///
     /// For values that change, a token say, there is [`prepare`](Self::prepare), once per session, and
     /// [`ExtraHeadersLayer::from_fn`] as a [`layer`](Self::layer), for each request; or [`AsyncExtraHeadersLayer`] where
