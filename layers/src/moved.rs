@@ -29,7 +29,7 @@ impl Moved {
             false if self.abroad => (uri.path(), None),
             false => return Ok(()),
         };
-        let is_own = |pair: &&str| params.iter().any(|name| is_called(pair, name));
+        let is_own = |pair: &&str| params.iter().any(|name| is_called(pair.as_bytes(), name));
         let theirs = query.into_iter().flat_map(|query| query.split('&')).filter(|pair| !is_own(pair));
         let ours = uri.query().into_iter().flat_map(|query| query.split('&')).filter(is_own);
         let pairs: Vec<&str> = theirs.chain(ours).filter(|pair| !pair.is_empty()).collect();

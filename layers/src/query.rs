@@ -11,21 +11,21 @@ pub(crate) fn set_query(uri: &mut Uri, name: &str, value: &str) {
     let query = uri.query().filter(|query| !query.is_empty());
     // One allocation, unless the pair has to be encoded: this is done for each request.
     let len = uri.path().len() + query.map_or(0, str::len) + name.len() + value.len();
-    let mut changed = String::with_capacity(len + "?&=".len());
-    changed.push_str(uri.path());
-    let mut separator = '?';
+    let mut changed = Vec::with_capacity(len + "?&=".len());
+    changed.extend_from_slice(uri.path().as_bytes());
+    let mut separator = b'?';
     let mut is_set = false;
-    for other in query.into_iter().flat_map(|query| query.split('&')) {
+    for other in query.into_iter().flat_map(|query| query.as_bytes().split(|&byte| byte == b'&')) {
         let is_it = is_called(other, name);
         if is_it && is_set {
             continue; // it was there twice
         }
-        changed.push(mem::replace(&mut separator, '&'));
+        changed.push(mem::replace(&mut separator, b'&'));
         if is_it {
             push_pair(&mut changed, name, value);
             is_set = true;
         } else {
-            changed.push_str(other);
+            changed.extend_from_slice(other);
         }
     }
     if !is_set {
@@ -37,22 +37,26 @@ pub(crate) fn set_query(uri: &mut Uri, name: &str, value: &str) {
     }
 }
 
-fn push_pair(query: &mut String, name: &str, value: &str) {
-    query.extend(form_urlencoded::byte_serialize(name.as_bytes()));
-    query.push('=');
-    query.extend(form_urlencoded::byte_serialize(value.as_bytes()));
+fn push_pair(query: &mut Vec<u8>, name: &str, value: &str) {
+    push_encoded(query, name);
+    query.push(b'=');
+    push_encoded(query, value);
 }
 
-pub(crate) fn is_called(pair: &str, name: &str) -> bool {
-    let other = pair.split('=').next().unwrap_or_default();
-    if other.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
-        return form_urlencoded::parse(pair.as_bytes()).any(|(other, _)| other == name);
+fn push_encoded(query: &mut Vec<u8>, part: &str) {
+    form_urlencoded::byte_serialize(part.as_bytes()).for_each(|piece| query.extend_from_slice(piece.as_bytes()));
+}
+
+pub(crate) fn is_called(pair: &[u8], name: &str) -> bool {
+    let other = pair.split(|&byte| byte == b'=').next().unwrap_or_default();
+    if other.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+        return form_urlencoded::parse(pair).any(|(other, _)| other == name);
     }
-    other == name && !pair.is_empty()
+    other == name.as_bytes() && !pair.is_empty()
 }
 
-fn with_path_and_query(uri: &Uri, path_and_query: String) -> Option<Uri> {
-    if !path_and_query.starts_with('/') {
+fn with_path_and_query(uri: &Uri, path_and_query: Vec<u8>) -> Option<Uri> {
+    if !path_and_query.starts_with(b"/") {
         return None;
     }
     let mut parts = uri.clone().into_parts();

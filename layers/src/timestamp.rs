@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     collections::hash_map::RandomState,
+    fmt::Write,
     hash::BuildHasher,
     sync::{
         LazyLock,
@@ -107,11 +108,16 @@ impl<S: Service<Request<B>>, B> Service<Request<B>> for Timestamp<S> {
 
 /// A random number for this process and a count within it. A clock would repeat itself within a tick.
 fn stamp() -> String {
-    format!("{}-{:x}", *PROCESS, NEXT.fetch_add(1, Ordering::Relaxed))
+    let mut stamp = String::with_capacity(2 * HEX_DIGITS + 1);
+    stamp.push_str(&PROCESS);
+    write!(stamp, "-{:x}", NEXT.fetch_add(1, Ordering::Relaxed)).expect("a string takes all");
+    stamp
 }
 
 static PROCESS: LazyLock<String> = LazyLock::new(|| format!("{:x}", RandomState::new().hash_one(())));
 static NEXT: AtomicU64 = AtomicU64::new(0);
+/// Of a number of 64 bits, at most.
+const HEX_DIGITS: usize = 16;
 
 #[cfg(test)]
 mod tests {
