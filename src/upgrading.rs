@@ -37,6 +37,7 @@ pin_project! {
         trial: Option<Slot<L>>,
         #[pin]
         timer: Sleep,
+        is_set: bool, // which the timer is once it was polled
         engine: Engine,
         fed: usize, // packets since it was last driven
         fed_bytes: usize,
@@ -71,6 +72,7 @@ impl<L: Link + Unpin> Upgrading<L> {
             current: None,
             trial: None,
             timer: tokio::time::sleep_until((now + settings.handshake_timeout).into()),
+            is_set: false,
             engine: Engine::new(settings, now),
             fed: 0,
             fed_bytes: 0,

@@ -1,5 +1,6 @@
 use std::time::{Duration, Instant};
 
+use super::earlier;
 use crate::{Handshake, Protocol};
 
 /// Who pings, and when the server counts as gone.
@@ -74,6 +75,6 @@ impl Heartbeat {
 
     /// When something is due; the deadline only counts while we are `listening`.
     pub(crate) fn poll_timeout(&self, listening: bool) -> Option<Instant> {
-        [self.next_ping, listening.then_some(self.deadline)].into_iter().flatten().min()
+        earlier(self.next_ping, listening.then_some(self.deadline))
     }
 }

@@ -307,7 +307,7 @@ impl Engine {
         let beating = self.heartbeat.as_ref().filter(|_| self.state == State::Open);
         let beating = beating.and_then(|heartbeat| heartbeat.poll_timeout(listening));
         let trial = self.trial.as_ref().and_then(|trial| trial.poll_timeout(listening));
-        [closing, beating, trial, self.writing_deadline()].into_iter().flatten().min()
+        earlier(earlier(closing, beating), earlier(trial, self.writing_deadline()))
     }
 
     /// Time has passed. `caught_up` says that everything which came has been handled: only then the server's silence
@@ -349,6 +349,14 @@ impl fmt::Debug for Engine {
             .field("queued", &self.queued())
             .field("events", &self.inbox.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// The earlier of two, or the one there is.
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

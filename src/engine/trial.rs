@@ -3,6 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::earlier;
 use crate::{Packet, Text, Transport};
 
 /// The attempt to move to another transport while polling goes on.
@@ -91,7 +92,7 @@ impl Trial {
 
     /// When something is due; the deadline only counts while we are `listening`.
     pub(super) fn poll_timeout(&self, listening: bool) -> Option<Instant> {
-        [self.held_until, listening.then_some(self.deadline)].into_iter().flatten().min()
+        earlier(self.held_until, listening.then_some(self.deadline))
     }
 
     /// Whether polling has to fall silent.

@@ -108,7 +108,10 @@ impl<L: Link + Unpin> Upgrading<L> {
         // Deadlines are put off with every sign of life; the timer is moved only once it fires too early.
         if this.timer.is_elapsed() || deadline < this.timer.deadline().into_std() {
             this.timer.as_mut().reset(deadline.into());
+        } else if *this.is_set {
+            return false; // it knows our waker, which is the same for good
         }
+        *this.is_set = true;
         this.timer.poll(cx).is_ready()
     }
 
