@@ -17,13 +17,9 @@ use http::Uri;
 use tower::Service;
 
 pub use self::{attempt::Attempt, builder::ClientBuilder, connect::Connect, transport_options::TransportOptions};
-use self::{
-    attempt::Prepared,
-    options::Options,
-    stack::{Route, Stack},
-};
+use self::{attempt::Prepared, options::Options, stack::Stack};
 use crate::{
-    BoxError, Error, Handshake, Socket, Transport,
+    BoxError, Error, Handshake, Socket,
     carrier::Carrier,
     http::HttpService,
     memory::Memory,
@@ -167,16 +163,7 @@ impl Client {
     }
 
     fn stack(&self, uri: Uri, options: Arc<Options>, resumed: Option<Handshake>) -> Result<Stack, Error> {
-        Ok(Stack {
-            polling: Route::new(&uri, options.of(Transport::Polling))?,
-            websocket: Route::new(&uri, options.of(Transport::WebSocket))?,
-            options,
-            uri,
-            resumed,
-            http: self.http.clone(),
-            jsonp_index: Arc::clone(&self.jsonp_index),
-            redirect: None,
-        })
+        Stack::new(options, uri, &self.http, Arc::clone(&self.jsonp_index), resumed)
     }
 }
 

@@ -1,10 +1,13 @@
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
 
 use engineio_layers::RedirectLayer;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Uri};
 
 use super::{TransportOptions, attempt::Prepare};
-use crate::{CustomTransport, Error, Handshake, Protocol, Transport, engine::Settings, websocket::PerMessageDeflate};
+use crate::{
+    CustomTransport, Error, Handshake, Protocol, Transport, endpoint::Endpoint, engine::Settings,
+    websocket::PerMessageDeflate,
+};
 
 /// What a client was told of its requests and transports, and for the core of its sessions.
 #[derive(Clone)]
@@ -93,7 +96,7 @@ impl Options {
 pub(super) struct Timestamps {
     pub(super) polling: bool,
     pub(super) websocket: bool,
-    pub(super) param: String,
+    pub(super) param: Cow<'static, str>,
 }
 
 impl Timestamps {
@@ -120,7 +123,7 @@ impl Default for Options {
             jsonp: false,
             force_jsonp: false,
             base64: false,
-            timestamps: Timestamps { polling: true, websocket: false, param: "t".to_owned() },
+            timestamps: Timestamps { polling: true, websocket: false, param: Cow::Borrowed("t") },
             subprotocols: Vec::new(),
             deflate: None,
             request_timeout: None,
@@ -142,10 +145,16 @@ impl Options {
         }
     }
 
+    /// Where requests go.
+    pub(super) fn endpoint(&self, uri: &Uri) -> Result<Endpoint, Error> {
+        Endpoint::new(uri, self.path.as_deref(), self.trailing_slash, &self.query)
+    }
+
     /// What follows the redirects of one handshake, if any are to be followed.
     pub(super) fn redirect(&self) -> Option<RedirectLayer> {
-        let own = ["EIO", "transport", "sid", "b64", "j"].map(str::to_owned);
-        let own = own.into_iter().chain([self.timestamps.param.clone()]);
-        (self.redirects > 0).then(|| RedirectLayer::new(self.redirects).params(own))
+        (self.redirects > 0).then(|| {
+            let own = ["EIO", "transport", "sid", "b64", "j", &self.timestamps.param];
+            RedirectLayer::new(self.redirects).params(own.map(str::to_owned))
+        })
     }
 }

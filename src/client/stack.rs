@@ -28,27 +28,21 @@ use crate::{
 
 /// What the transports of one session send their requests through.
 pub(super) struct Stack {
-    pub(super) options: Arc<Options>,
-    pub(super) uri: Uri,
-    pub(super) polling: Route,
-    pub(super) websocket: Route,
-    pub(super) resumed: Option<Handshake>, // of the session to take over
-    pub(super) http: HttpService,
-    pub(super) jsonp_index: Arc<AtomicU32>,     // JSONP's `j` counts the sessions
-    pub(super) redirect: Option<RedirectLayer>, // where the handshake was led, all other requests go
+    options: Arc<Options>,
+    uri: Uri,
+    polling: Arc<Route>,
+    websocket: Arc<Route>,
+    resumed: Option<Handshake>,      // of the session to take over
+    jsonp_index: Arc<AtomicU32>,     // JSONP's `j` counts the sessions
+    redirect: Option<RedirectLayer>, // where the handshake was led, all other requests go
 }
 
-/// Where the requests of one transport go, and what is in them.
-pub(super) struct Route {
+/// Where the requests of one transport go, through what, and what is in them.
+struct Route {
     options: Arc<Options>,
     endpoint: Arc<Endpoint>,
-}
-
-impl Route {
-    pub(super) fn new(uri: &Uri, options: Arc<Options>) -> Result<Self, Error> {
-        let endpoint = Endpoint::new(uri, options.path.as_deref(), options.trailing_slash, &options.query)?;
-        Ok(Self { options, endpoint: Arc::new(endpoint) })
-    }
+    extra_headers: ExtraHeadersLayer,
+    http: HttpService,
 }
 
 impl Open<Carrier> for Stack {
@@ -65,24 +59,43 @@ impl Open<Carrier> for Stack {
 }
 
 impl Stack {
+    pub(super) fn new(
+        options: Arc<Options>,
+        uri: Uri,
+        http: &HttpService,
+        jsonp_index: Arc<AtomicU32>,
+        resumed: Option<Handshake>,
+    ) -> Result<Self, Error> {
+        let polling = Arc::new(Route::new(&uri, options.of(Transport::Polling), http.clone())?);
+        let own = options.of(Transport::WebSocket);
+        let is_same = Arc::ptr_eq(&own, &polling.options);
+        let websocket = if is_same { Arc::clone(&polling) } else { Arc::new(Route::new(&uri, own, http.clone())?) };
+        Ok(Self { options, uri, polling, websocket, resumed, jsonp_index, redirect: None })
+    }
+
     fn long_polling(&mut self) -> LongPolling<Collected> {
         let Options { jsonp, force_jsonp, .. } = *self.options;
-        let plain = self.plain_polling();
+        let plain = self.polling.polling(self.redirect.clone());
         if let Some(handshake) = self.resumed.take() {
             return LongPolling::resume(plain, handshake);
         }
-        let polling = if force_jsonp { self.jsonp_polling() } else { plain.clone() };
-        let may_fall_back = jsonp && !force_jsonp;
-        LongPolling::open(polling, plain, may_fall_back.then(|| self.jsonp_polling()))
+        let jsonp = (jsonp || force_jsonp).then(|| {
+            let index = self.jsonp_index.fetch_add(1, Ordering::Relaxed);
+            self.polling.jsonp_polling(self.redirect.clone(), JsonpLayer::new(index))
+        });
+        LongPolling::open(plain, jsonp, force_jsonp)
     }
 
     fn websocket(&self, session: Option<&Handshake>) -> WebSocket<websocket::Io> {
+        let upgrade = self.websocket.upgrade(self.redirect.clone());
         if let Some(handshake) = session {
-            return WebSocket::new(websocket::open_trial(self.upgrade(), handshake.clone()));
+            return WebSocket::new(websocket::open_trial(upgrade, handshake.clone()));
         }
         let settings = &self.options.engine;
         let patience = settings.handshake_timeout / 2;
-        WebSocket::new(websocket::open_session(self.upgrade(), self.plain_polling(), settings.protocol, patience))
+        let (route, redirect) = (Arc::clone(&self.polling), self.redirect.clone());
+        let polling = move || route.polling(redirect.clone()); // which few servers make necessary
+        WebSocket::new(websocket::open_session(upgrade, polling, settings.protocol, patience))
     }
 
     fn custom(&self, transport: Transport, session: Option<&Handshake>) -> Custom {
@@ -92,7 +105,8 @@ impl Stack {
     }
 
     fn transport_request(&self, transport: Transport, session: Option<&Handshake>) -> Result<TransportRequest, Error> {
-        let Route { options, endpoint } = Route::new(&self.uri, self.options.of(transport))?;
+        let options = self.options.of(transport);
+        let endpoint = options.endpoint(&self.uri)?;
         let protocol = session.map_or(options.engine.protocol, |handshake| handshake.protocol);
         let sid = session.map(|handshake| handshake.sid.as_str());
         let request = endpoint.request(Method::GET, transport, protocol, sid, options.base64)?;
@@ -116,29 +130,35 @@ impl Stack {
             max_message_size: options.engine.max_message_size,
         })
     }
+}
 
-    fn plain_polling(&self) -> Polling<Collected> {
-        let Route { options, endpoint } = &self.polling;
-        let service = self.polling_service(None);
-        Polling::new(service, Arc::clone(endpoint), options.engine.protocol, options.base64)
+impl Route {
+    fn new(uri: &Uri, options: Arc<Options>, http: HttpService) -> Result<Self, Error> {
+        let endpoint = Arc::new(options.endpoint(uri)?);
+        let extra_headers = ExtraHeadersLayer::new(options.extra_headers.clone());
+        Ok(Self { options, endpoint, extra_headers, http })
     }
 
-    fn jsonp_polling(&self) -> Polling<Collected> {
-        let Route { options, endpoint } = &self.polling;
-        let service = self.polling_service(Some(JsonpLayer::new(self.jsonp_index.fetch_add(1, Ordering::Relaxed))));
-        Polling::new(service, Arc::clone(endpoint), options.engine.protocol, true).jsonp()
+    fn polling(&self, redirect: Option<RedirectLayer>) -> Polling<Collected> {
+        let Options { engine, base64, .. } = &*self.options;
+        Polling::new(self.polling_service(redirect, None), Arc::clone(&self.endpoint), engine.protocol, *base64)
     }
 
-    fn polling_service(&self, jsonp: Option<JsonpLayer>) -> Collected {
-        let options = &self.polling.options;
-        self.service(options, jsonp, options.timestamps.polling, options.request_timeout)
+    fn jsonp_polling(&self, redirect: Option<RedirectLayer>, jsonp: JsonpLayer) -> Polling<Collected> {
+        let service = self.polling_service(redirect, Some(jsonp));
+        Polling::new(service, Arc::clone(&self.endpoint), self.options.engine.protocol, true).jsonp()
     }
 
-    fn upgrade(&self) -> Upgrade<Collected> {
-        let Route { options, endpoint } = &self.websocket;
+    fn polling_service(&self, redirect: Option<RedirectLayer>, jsonp: Option<JsonpLayer>) -> Collected {
+        let Options { timestamps, request_timeout, .. } = &*self.options;
+        self.service(redirect, jsonp, timestamps.polling, *request_timeout)
+    }
+
+    fn upgrade(&self, redirect: Option<RedirectLayer>) -> Upgrade<Collected> {
+        let options = &*self.options;
         Upgrade {
-            http: self.service(options, None, options.timestamps.websocket, None),
-            endpoint: Arc::clone(endpoint),
+            http: self.service(redirect, None, options.timestamps.websocket, None),
+            endpoint: Arc::clone(&self.endpoint),
             base64: options.base64,
             subprotocols: options.subprotocols.clone(),
             max_message_size: options.engine.max_message_size,
@@ -148,14 +168,14 @@ impl Stack {
 
     fn service(
         &self,
-        options: &Options,
+        redirect: Option<RedirectLayer>,
         jsonp: Option<JsonpLayer>,
         timestamps: bool,
         timeout: Option<Duration>,
     ) -> Collected {
+        let options = &*self.options;
         let timestamp = timestamps.then(|| TimestampLayer::new().param(options.timestamps.param.clone()));
-        let layers = ServiceBuilder::new().layer(ExtraHeadersLayer::new(options.extra_headers.clone()));
-        let layers = layers.option_layer(self.redirect.clone());
+        let layers = ServiceBuilder::new().layer(self.extra_headers.clone()).option_layer(redirect);
         #[cfg(feature = "cookies")]
         let layers = layers.option_layer(options.cookies.clone().map(engineio_layers::CookiesLayer::new));
         let service = layers

@@ -1,4 +1,4 @@
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use http::{HeaderMap, HeaderValue};
 
@@ -25,7 +25,7 @@ pub struct TransportOptions {
     query: Option<Vec<(String, String)>>,
     extra_headers: Option<HeaderMap>,
     timestamps: Option<bool>,
-    timestamp_param: Option<String>,
+    timestamp_param: Option<Cow<'static, str>>,
     force_base64: Option<bool>,
     request_timeout: Option<Duration>,
     subprotocols: Option<Vec<HeaderValue>>,
@@ -68,7 +68,7 @@ impl TransportOptions {
     }
 
     /// Sets the name of that parameter.
-    pub fn timestamp_param(mut self, name: impl Into<String>) -> Self {
+    pub fn timestamp_param(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.timestamp_param = Some(name.into());
         self
     }

@@ -247,6 +247,17 @@ impl Payload {
         self.body.is_none()
     }
 
+    /// Whether its last packet may be a close or a noop, after which it may not be right to ask for more.
+    pub(crate) fn ends_in_control(&self) -> bool {
+        let body = self.body.as_ref().map_or(&[][..], Data::as_bytes);
+        match body {
+            [b'1' | b'6'] => true,
+            // A separator of protocol 4, or a length of protocol 3, in either form.
+            [.., payload_v4::SEPARATOR | b':' | 0xFF, b'1' | b'6'] => true,
+            _ => false,
+        }
+    }
+
     /// Has what is left decoded by another codec.
     pub(crate) fn with_codec(self, codec: Codec) -> Self {
         Self { codec, ..self }

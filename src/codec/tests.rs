@@ -47,6 +47,23 @@ fn payloads_are_what_servers_expect() {
 }
 
 #[test]
+fn a_payload_tells_whether_it_may_end_in_a_close_or_a_noop() {
+    for codec in CODECS {
+        let ends_in_control = |packets: &[Packet]| {
+            let mut payload = codec.decode_payload(codec.encode_payload(packets));
+            (payload.ends_in_control(), payload.next().is_some_and(|_| payload.ends_in_control()))
+        };
+        for last in [Packet::Close, Packet::Noop] {
+            assert_eq!(ends_in_control(&["a".into(), last.clone()]), (true, true), "{codec:?}");
+            assert_eq!(ends_in_control(&[last]), (true, false), "{codec:?}");
+        }
+        for last in ["", "1", "6"] {
+            assert_eq!(ends_in_control(&[Packet::Close, last.into()]), (false, false), "{codec:?}");
+        }
+    }
+}
+
+#[test]
 fn names_of_transports_count_as_the_text_they_are() {
     let json = r#"{"sid":"x","upgrades":["é🎈"],"pingInterval":1,"pingTimeout":1}"#;
     let open = Packet::Open(crate::Handshake::parse(json).unwrap().into());

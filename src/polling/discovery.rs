@@ -12,13 +12,21 @@ use crate::{
     http::HttpClient,
 };
 
-/// Opens a session: the payload of its first reply, and the polling that belongs to it.
+/// A session, and what its first reply has brought.
+pub(super) struct Opened<S> {
+    pub(super) polling: Polling<S>,
+    pub(super) bytes: usize, // of the reply
+    pub(super) first: Option<Packet>,
+    pub(super) rest: Payload,
+}
+
+/// Opens a session.
 ///
-/// `plain` is the same service without JSONP.
+/// `plain` is the same without JSONP, if it has that.
 pub(super) async fn open<S: HttpClient>(
     mut polling: Polling<S>,
-    plain: Polling<S>,
-) -> Result<(Polling<S>, Payload), Error> {
+    plain: Option<Polling<S>>,
+) -> Result<Opened<S>, Error> {
     let wanted = polling.protocol;
     let first = match ask(&mut polling).await {
         Err(error) if wanted == Protocol::Auto && error.refuses_version() => {
@@ -28,39 +36,40 @@ pub(super) async fn open<S: HttpClient>(
         }
         first => first,
     };
-    let payload = match first {
+    let mut payload = match first {
         Err(error) if error.refuses_version() => return Err(Error::UnsupportedProtocol),
         first => first?,
     };
     let mut codec = payload.codec();
-    if codec == Codec::v3() && polling.base64 && is_engine_io_1(plain).await {
-        codec = Codec::v3_engine_io_1();
+    if codec == Codec::v3() && polling.base64 {
+        let plain = plain.unwrap_or_else(|| polling.clone());
+        if is_engine_io_1(plain).await {
+            codec = Codec::v3_engine_io_1();
+        }
     }
     let codec = codec.base64(polling.base64).jsonp(polling.jsonp);
-    let payload = payload.with_codec(codec);
-    polling.session = session(&payload)?;
+    let bytes = payload.len();
+    let mut first = payload.next().transpose().map_err(decode)?;
+    polling.session = session(first.as_mut(), codec);
     if wanted != Protocol::Auto && wanted != codec.protocol() {
         close(polling).await;
         return Err(Error::UnsupportedProtocol);
     }
     polling.protocol = codec.protocol();
-    Ok((polling, payload))
+    Ok(Opened { polling, bytes, first, rest: payload.with_codec(codec) })
 }
 
 /// Takes over a session that was opened elsewhere, as if the reply to its handshake had just come.
-pub(super) async fn resume<S: HttpClient>(
-    mut polling: Polling<S>,
-    handshake: Handshake,
-) -> Result<(Polling<S>, Payload), Error> {
+pub(super) async fn resume<S: HttpClient>(mut polling: Polling<S>, handshake: Handshake) -> Result<Opened<S>, Error> {
     let mut codec = Codec::of(handshake.protocol);
     if codec == Codec::v3() && is_engine_io_1(polling.clone()).await {
         codec = Codec::v3_engine_io_1();
     }
     let codec = codec.base64(polling.base64);
-    let payload = codec.decode_payload(codec.encode_payload(&[Packet::Open(handshake.into())]));
-    polling.session = session(&payload)?;
+    let mut first = Packet::Open(handshake.into());
+    polling.session = session(Some(&mut first), codec);
     polling.protocol = codec.protocol();
-    Ok((polling, payload))
+    Ok(Opened { polling, bytes: 0, first: Some(first), rest: Payload::empty() })
 }
 
 /// Finds out which protocol a server speaks by a handshake that is thrown away.
@@ -68,10 +77,12 @@ pub(crate) async fn ask_protocol<S: HttpClient>(mut polling: Polling<S>) -> Resu
     match ask(&mut polling).await {
         Err(error) if error.refuses_version() => Err(Error::UnsupportedProtocol),
         Err(error) => Err(error),
-        Ok(payload) => {
-            polling.session = session(&payload)?;
+        Ok(mut payload) => {
+            let codec = payload.codec();
+            let mut first = payload.next().transpose().map_err(decode)?;
+            polling.session = session(first.as_mut(), codec);
             close(polling).await;
-            Ok(payload.codec().protocol())
+            Ok(codec.protocol())
         }
     }
 }
@@ -81,10 +92,12 @@ pub(crate) async fn ask_protocol<S: HttpClient>(mut polling: Polling<S>) -> Resu
 async fn is_engine_io_1<S: HttpClient>(mut plain: Polling<S>) -> bool {
     plain.base64 = false;
     plain.protocol = Protocol::V3;
-    let Ok(payload) = ask(&mut plain).await else { return false };
-    plain.session = session(&payload).unwrap_or_default();
+    let Ok(mut payload) = ask(&mut plain).await else { return false };
+    let codec = payload.codec();
+    let mut first = payload.next().and_then(Result::ok);
+    plain.session = session(first.as_mut(), codec);
     close(plain).await;
-    payload.codec() == Codec::v3_engine_io_1()
+    codec == Codec::v3_engine_io_1()
 }
 
 /// Asks for a session.
@@ -92,13 +105,11 @@ async fn ask<S: HttpClient>(polling: &mut Polling<S>) -> Result<Payload, Error> 
     polling.ready().await?.call(Call::Poll).await
 }
 
-/// The session that a first payload opens. One that begins with another packet opens none.
-fn session(payload: &Payload) -> Result<Option<Session>, Error> {
-    match payload.clone().next() {
-        Some(Ok(Packet::Open(handshake))) => Ok(Some(Session { sid: handshake.sid.into(), codec: payload.codec() })),
-        Some(Err(error)) => Err(decode(error)),
-        _ => Ok(None),
-    }
+/// The session that a first packet opens. Another packet opens none.
+fn session(first: Option<&mut Packet>, codec: Codec) -> Option<Session> {
+    let Some(Packet::Open(handshake)) = first else { return None };
+    handshake.protocol = codec.protocol();
+    Some(Session { sid: handshake.sid.as_str().into(), codec })
 }
 
 /// Ends a session that nobody wants. Whether the server hears it changes nothing here.

@@ -3,27 +3,22 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use futures::future::MaybeDone;
 use pin_project_lite::pin_project;
 use tower::Service;
 
 pin_project! {
-    /// One call after another, each with its response, once there is a service. That is its own: it need not be cloned
-    /// for each.
+    /// One call after another to a service, each with its response.
     pub(super) struct Exchange<S: Service<C>, C> {
-        service: Option<S>,
         call: Option<C>, // until the service is ready for it
         #[pin]
-        response: Option<S::Future>,
+        response: Option<MaybeDone<S::Future>>,
     }
 }
 
 impl<S: Service<C>, C> Exchange<S, C> {
-    pub(super) const fn new(service: Option<S>) -> Self {
-        Self { service, call: None, response: None }
-    }
-
-    pub(super) const fn service(&self) -> Option<&S> {
-        self.service.as_ref()
+    pub(super) const fn new() -> Self {
+        Self { call: None, response: None }
     }
 
     /// Whether nothing is under way.
@@ -37,20 +32,29 @@ impl<S: Service<C>, C> Exchange<S, C> {
     }
 
     /// Ready with the response to the call under way, and with nothing if there is none.
-    pub(super) fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<S::Response, S::Error>>> {
+    pub(super) fn poll(
+        mut self: Pin<&mut Self>,
+        service: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<S::Response, S::Error>>> {
+        ready!(self.as_mut().poll_answered(service, cx));
+        let mut response = self.project().response;
+        let answer = response.as_mut().as_pin_mut().and_then(MaybeDone::take_output);
+        response.set(None);
+        Poll::Ready(answer)
+    }
+
+    /// Ready when no answer is to be waited for; one that is there is kept.
+    pub(super) fn poll_answered(self: Pin<&mut Self>, service: &mut S, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        if let (Some(service), true) = (this.service, this.call.is_some()) {
+        if this.call.is_some() {
             let ready = ready!(service.poll_ready(cx));
-            let call = this.call.take();
-            if let Err(error) = ready {
-                return Poll::Ready(Some(Err(error)));
-            }
-            let response = call.map(|call| service.call(call));
+            let response = this.call.take().map(|call| match ready {
+                Ok(()) => MaybeDone::Future(service.call(call)),
+                Err(error) => MaybeDone::Done(Err(error)),
+            });
             this.response.set(response);
         }
-        let Some(response) = this.response.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        let response = ready!(response.poll(cx));
-        this.response.set(None);
-        Poll::Ready(Some(response))
+        this.response.as_pin_mut().map_or(Poll::Ready(()), |response| response.poll(cx))
     }
 }

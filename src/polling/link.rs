@@ -1,19 +1,20 @@
 use std::{
     fmt, mem,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
 };
 
 use futures::{Sink, Stream, future::BoxFuture};
 use pin_project_lite::pin_project;
+use tokio::task::yield_now;
 
 use super::{
     call::{Call, Polling, decode},
-    discovery,
+    discovery::{self, Opened},
     exchange::Exchange,
 };
 use crate::{
-    Error, Handshake, Packet, Protocol,
+    Error, Handshake, Packet,
     codec::{Batch, Codec, Payload},
     http::HttpClient,
     link::{Link, Traffic},
@@ -22,9 +23,11 @@ use crate::{
 pin_project! {
     /// Packets over HTTP: one GET at a time waits for them, one POST at a time carries them.
     pub(crate) struct LongPolling<S: HttpClient> {
-        opening: Option<Opening<S>>,
+        opening: Option<BoxFuture<'static, Result<Opened<S>, Error>>>,
+        polling: Option<Polling<S>>, // once it is open
         #[pin]
         get: Exchange<Polling<S>, Call>,
+        first: Option<Packet>,
         payload: Payload, // what came and is not read yet
         batch: Batch,     // what goes into the next POST
         max_batch: usize,
@@ -37,17 +40,19 @@ pin_project! {
     }
 }
 
-type Opening<S> = BoxFuture<'static, Result<(Polling<S>, Payload), Error>>;
-
 impl<S: HttpClient> LongPolling<S> {
-    /// Begins a session. `plain` is the same polling without JSONP; `fallback` is what to try when the reply to the
-    /// first handshake can't be read.
-    pub(crate) fn open(polling: Polling<S>, plain: Polling<S>, fallback: Option<Polling<S>>) -> Self {
-        Self::new(async {
-            match (discovery::open(polling, plain.clone()).await, fallback) {
-                (Err(Error::Decode { .. }), Some(fallback)) => discovery::open(fallback, plain).await,
-                (opened, _) => opened,
+    /// Begins a session. `jsonp` is the same polling by JSONP, which is what to try when the reply to the first handshake
+    /// can't be read, or from the beginning.
+    pub(crate) fn open(plain: Polling<S>, jsonp: Option<Polling<S>>, force_jsonp: bool) -> Self {
+        Self::new(async move {
+            let Some(jsonp) = jsonp else { return discovery::open(plain, None).await };
+            if !force_jsonp {
+                match discovery::open(plain.clone(), None).await {
+                    Err(Error::Decode { .. }) => {}
+                    opened => return opened,
+                }
             }
+            discovery::open(jsonp, Some(plain)).await
         })
     }
 
@@ -56,14 +61,16 @@ impl<S: HttpClient> LongPolling<S> {
         Self::new(discovery::resume(polling, handshake))
     }
 
-    fn new(opening: impl Future<Output = Result<(Polling<S>, Payload), Error>> + Send + 'static) -> Self {
+    fn new(opening: impl Future<Output = Result<Opened<S>, Error>> + Send + 'static) -> Self {
         Self {
             opening: Some(Box::pin(opening)),
-            get: Exchange::new(None),
-            batch: Batch::new(Codec::v4()),
+            polling: None,
+            get: Exchange::new(),
+            first: None,
             payload: Payload::empty(),
+            batch: Batch::new(Codec::v4()),
             max_batch: DEFAULT_MAX_BATCH,
-            post: Exchange::new(None),
+            post: Exchange::new(),
             paused: false,
             close_sent: false,
             polls: (0, 0),
@@ -71,20 +78,28 @@ impl<S: HttpClient> LongPolling<S> {
         }
     }
 
+    /// Ready when the session is open.
+    fn poll_opening(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let this = self.project();
+        let Some(opening) = this.opening else { return Poll::Ready(Ok(())) };
+        let opened = ready!(opening.as_mut().poll(cx));
+        *this.opening = None;
+        let Opened { polling, bytes, first, rest } = opened?;
+        if let Some(Packet::Open(handshake)) = &first {
+            *this.max_batch = handshake.max_payload.unwrap_or(DEFAULT_MAX_BATCH);
+        }
+        *this.batch = Batch::new(polling.codec());
+        *this.polling = Some(polling);
+        (*this.first, *this.payload) = (first, rest);
+        this.traffic.received += bytes as u64;
+        Poll::Ready(Ok(()))
+    }
+
     /// Ready when the GET under way has brought its packets, or none is.
     fn poll_get(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let mut this = self.project();
-        if let Some(opening) = this.opening {
-            let opened = ready!(opening.as_mut().poll(cx));
-            *this.opening = None;
-            let (polling, payload) = opened?;
-            *this.batch = Batch::new(polling.codec());
-            this.get.set(Exchange::new(Some(polling.clone())));
-            this.post.set(Exchange::new(Some(polling)));
-            *this.payload = payload;
-            this.traffic.received += this.payload.len() as u64;
-        }
-        if let Some(reply) = ready!(this.get.poll(cx)) {
+        let this = self.project();
+        let Some(polling) = this.polling else { return Poll::Ready(Ok(())) };
+        if let Some(reply) = ready!(this.get.poll(polling, cx)) {
             this.polls.1 += 1;
             *this.payload = reply?;
             this.traffic.received += this.payload.len() as u64;
@@ -94,19 +109,24 @@ impl<S: HttpClient> LongPolling<S> {
 
     /// Ready when no POST is under way.
     fn poll_post(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if let Some(reply) = ready!(self.project().post.poll(cx)) {
+        let this = self.project();
+        let Some(polling) = this.polling else { return Poll::Ready(Ok(())) };
+        if let Some(reply) = ready!(this.post.poll(polling, cx)) {
             reply?;
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Learns from the handshake what the requests to come need.
-    fn see(self: Pin<&mut Self>, packet: &mut Packet) {
-        if let Packet::Open(handshake) = packet {
-            let this = self.project();
-            handshake.protocol = this.get.service().map_or(Protocol::Auto, |polling| polling.codec().protocol());
-            *this.max_batch = handshake.max_payload.unwrap_or(DEFAULT_MAX_BATCH);
+    /// Begins the next GET, if there may be one.
+    fn ask(self: Pin<&mut Self>) -> bool {
+        let this = self.project();
+        let is_open = this.polling.as_ref().is_some_and(|polling| polling.session.is_some());
+        let may = is_open && !*this.paused && !*this.close_sent;
+        if may {
+            this.polls.0 += 1;
+            this.get.begin(Call::Poll);
         }
+        may
     }
 }
 
@@ -114,14 +134,13 @@ impl<S: HttpClient> Stream for LongPolling<S> {
     type Item = Result<Packet, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        ready!(self.as_mut().poll_opening(cx))?;
+        if let Some(first) = self.as_mut().project().first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
         loop {
-            match self.as_mut().project().payload.next() {
-                None => {}
-                Some(Ok(mut packet)) => {
-                    self.see(&mut packet);
-                    return Poll::Ready(Some(Ok(packet)));
-                }
-                Some(Err(error)) => return Poll::Ready(Some(Err(decode(error)))),
+            if let Some(packet) = self.as_mut().project().payload.next() {
+                return Poll::Ready(Some(packet.map_err(decode)));
             }
             match ready!(self.as_mut().poll_get(cx)) {
                 // A close may overtake the GET, which then asks for a session that is gone.
@@ -129,15 +148,19 @@ impl<S: HttpClient> Stream for LongPolling<S> {
                 Err(error) => return Poll::Ready(Some(Err(error))),
                 Ok(()) => {}
             }
-            let this = self.as_mut().project();
-            if !this.payload.is_ended() {
-                continue;
+            if self.payload.is_ended() {
+                if !self.as_mut().ask() {
+                    return Poll::Pending; // whoever lifts the pause polls again
+                }
+            } else if self.payload.len() >= LONG && !self.payload.ends_in_control() && self.as_mut().ask() {
+                // A task of the HTTP client's writes the request: it gets its turn first.
+                let this = self.as_mut().project();
+                let is_under_way = |polling| this.get.poll_answered(polling, cx).is_pending();
+                if this.polling.as_mut().is_some_and(is_under_way) {
+                    let _ = pin!(yield_now()).poll(cx);
+                    return Poll::Pending;
+                }
             }
-            if *this.paused || *this.close_sent || this.get.service().is_none_or(|polling| polling.session.is_none()) {
-                return Poll::Pending; // whoever lifts the pause polls again
-            }
-            this.polls.0 += 1;
-            this.get.begin(Call::Poll);
         }
     }
 }
@@ -203,8 +226,9 @@ impl<S: HttpClient> Link for LongPolling<S> {
         self.get.is_idle() && self.post.is_idle() && self.payload.is_ended() && self.batch.is_empty()
     }
 
+    /// Not before the packets that the answer has brought.
     fn take_polls(self: Pin<&mut Self>) -> (u32, u32) {
-        mem::take(self.project().polls)
+        if self.payload.is_ended() { mem::take(self.project().polls) } else { (0, 0) }
     }
 
     fn traffic(&self) -> Traffic {
@@ -226,6 +250,9 @@ impl<S: HttpClient> fmt::Debug for LongPolling<S> {
     }
 }
 
+/// From how many bytes on a reply takes so long to be read that the next GET goes out before: the server is at work
+/// meanwhile.
+const LONG: usize = 4 << 10;
 /// How many bytes go into one POST when the server does not say what it takes: what the reference takes by default. A
 /// larger packet goes alone.
 const DEFAULT_MAX_BATCH: usize = 1_000_000;

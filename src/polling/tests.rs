@@ -30,7 +30,7 @@ impl Session {
         let (service, http) = mock::pair();
         let endpoint = Endpoint::new(&"http://a".parse().unwrap(), None, true, &[]).unwrap();
         let polling = Polling::new(service, Arc::new(endpoint), protocol, base64);
-        let link = LongPolling::open(polling.clone(), polling, None);
+        let link = LongPolling::open(polling, None, false);
         Self { link: task::spawn(Box::pin(link)), http }
     }
 
@@ -246,6 +246,56 @@ async fn no_get_is_sent_while_paused() {
 }
 
 #[tokio::test]
+async fn a_long_reply_is_read_while_the_next_is_on_its_way() {
+    let mut session = Session::open().await;
+    session.begin();
+    session.answer(Method::GET, "EIO=4&transport=polling&sid=x", long("4b\x1e4c")).await;
+    assert_pending!(session.link.poll_next(), "the request goes out first");
+    let (_, get) = session.request(Method::GET, "EIO=4&transport=polling&sid=x").await;
+    session.packet();
+    assert_eq!(session.link.as_mut().take_polls(), (0, 0), "they are told after what the first one brought");
+    let received = session.link.received();
+    get.send_response(Response::new("4d".into()));
+    assert_eq!(session.packet(), "b".into());
+    assert_eq!(session.link.received(), received);
+    assert_eq!(session.packet(), "c".into());
+    assert_eq!(session.packet(), "d".into());
+    assert_eq!(session.link.received(), received + 2);
+    assert_eq!(session.link.as_mut().take_polls(), (2, 2));
+}
+
+#[tokio::test]
+async fn a_get_that_fails_is_told_after_the_reply_before_it() {
+    let mut session = Session::open().await;
+    session.begin();
+    session.answer(Method::GET, "EIO=4&transport=polling&sid=x", long("4b")).await;
+    assert_pending!(session.link.poll_next());
+    let (_, get) = session.request(Method::GET, "EIO=4&transport=polling&sid=x").await;
+    get.send_error("reset");
+    session.packet();
+    assert_eq!(session.packet(), "b".into());
+    assert!(matches!(session.error(), Error::Transport { stage: Stage::Reading, .. }));
+}
+
+#[tokio::test]
+async fn a_long_reply_is_read_first_where_it_may_end_polling() {
+    for (end, paused) in [("1", false), ("6", false), ("4a", true)] {
+        let mut session = Session::open().await;
+        session.begin();
+        session.link.as_mut().set_paused(paused);
+        session.answer(Method::GET, "EIO=4&transport=polling&sid=x", long(end)).await;
+        session.packet();
+        session.no_request();
+        session.packet();
+    }
+}
+
+/// A reply of two packets, the first of which is long.
+fn long(end: &str) -> String {
+    format!("4{}\x1e{end}", "a".repeat(4 << 10))
+}
+
+#[tokio::test]
 async fn closing_posts_first_and_then_waits_for_the_get_to_end() {
     let mut session = Session::open().await;
     session.begin();
@@ -304,7 +354,7 @@ async fn a_reply_that_cannot_be_read_has_another_try_by_the_fallback() {
     let endpoint = Arc::new(Endpoint::new(&"http://a".parse().unwrap(), None, true, &[]).unwrap());
     let polling = Polling::new(service.clone(), Arc::clone(&endpoint), Protocol::Auto, false);
     let fallback = Polling::new(service, endpoint, Protocol::Auto, true);
-    let link = LongPolling::open(polling.clone(), polling, Some(fallback));
+    let link = LongPolling::open(polling, Some(fallback), false);
     let mut session = Session { link: task::spawn(Box::pin(link)), http };
     session.begin();
     session.answer(Method::GET, "EIO=4&transport=polling", "<html>").await;

@@ -23,7 +23,10 @@ pub(crate) struct Opened<T> {
 }
 
 /// Opens a WebSocket beside polling.
-pub(crate) async fn open_trial<S: HttpClient>(upgrade: Upgrade<S>, handshake: Handshake) -> Result<Opened<Io>, Error> {
+pub(crate) async fn open_trial<S: HttpClient>(
+    mut upgrade: Upgrade<S>,
+    handshake: Handshake,
+) -> Result<Opened<Io>, Error> {
     let codec = Codec::of(handshake.protocol).base64(upgrade.base64);
     let socket = upgrade.connect(handshake.protocol, Some(&handshake.sid)).await?;
     Ok(Opened { socket, codec, first: None, ended: false })
@@ -36,7 +39,7 @@ pub(crate) async fn open_trial<S: HttpClient>(upgrade: Upgrade<S>, handshake: Ha
 /// is how long silence is taken for slowness.
 pub(crate) async fn open_session<S: HttpClient>(
     upgrade: Upgrade<S>,
-    polling: Polling<S>,
+    polling: impl Fn() -> Polling<S>,
     wanted: Protocol,
     patience: Duration,
 ) -> Result<Opened<Io>, Error> {
@@ -45,7 +48,7 @@ pub(crate) async fn open_session<S: HttpClient>(
     let first = match tokio::time::timeout(patience, socket.next()).await {
         Ok(first) if !is_garbage(&first) => first,
         odd => {
-            if let Some(Err(error @ Error::UnsupportedProtocol)) = ask(polling.clone(), patience).await {
+            if let Some(Err(error @ Error::UnsupportedProtocol)) = ask(polling(), patience).await {
                 return Err(error);
             }
             match odd {
@@ -69,7 +72,7 @@ pub(crate) async fn open_session<S: HttpClient>(
         handshake.protocol = match wanted {
             // Only servers of protocol 4 tell their limit to who asks for it.
             Protocol::Auto if handshake.max_payload.is_some() => Protocol::V4,
-            Protocol::Auto => ask(polling, patience).await.and_then(Result::ok).unwrap_or(Protocol::Auto),
+            Protocol::Auto => ask(polling(), patience).await.and_then(Result::ok).unwrap_or(Protocol::Auto),
             wanted => wanted,
         };
         opened.codec = Codec::of(handshake.protocol).base64(base64);
@@ -78,8 +81,8 @@ pub(crate) async fn open_session<S: HttpClient>(
 }
 
 /// Asks for a WebSocket, once more if the server refuses the version and there is another; gives which is asked for.
-async fn connect<S: HttpClient>(upgrade: Upgrade<S>, wanted: Protocol) -> Result<(Messages<Io>, Protocol), Error> {
-    let (connected, asked) = match upgrade.clone().connect(wanted, None).await {
+async fn connect<S: HttpClient>(mut upgrade: Upgrade<S>, wanted: Protocol) -> Result<(Messages<Io>, Protocol), Error> {
+    let (connected, asked) = match upgrade.connect(wanted, None).await {
         Err(error) if wanted == Protocol::Auto && error.refuses_version() => {
             debug!(transport = %Transport::WebSocket, "version refused, asking for the other");
             (upgrade.connect(Protocol::V3, None).await, Protocol::V3)

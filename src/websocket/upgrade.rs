@@ -20,10 +20,14 @@ use super::{
     error::UpgradeError,
     messages::Messages,
 };
-use crate::{BoxError, Error, Protocol, Stage, Transport, endpoint::Endpoint, http::HttpClient};
+use crate::{
+    BoxError, Error, Protocol, Stage, Transport,
+    endpoint::Endpoint,
+    http::HttpClient,
+};
 
 /// Opens WebSockets by an ordinary request through an HTTP service, and so through all of its layers.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Upgrade<S> {
     pub(crate) http: S,
     pub(crate) endpoint: Arc<Endpoint>,
@@ -35,13 +39,14 @@ pub(crate) struct Upgrade<S> {
 
 impl<S: HttpClient> Upgrade<S> {
     /// Asks for a WebSocket, of a running session or to open one, and checks the answer.
-    pub(super) async fn connect(self, protocol: Protocol, sid: Option<&str>) -> Result<Messages<Io>, Error> {
+    pub(super) async fn connect(&mut self, protocol: Protocol, sid: Option<&str>) -> Result<Messages<Io>, Error> {
         let stage = if sid.is_some() { Stage::Upgrading } else { Stage::Opening };
         let failed = |error: BoxError| Error::transport_failed(Transport::WebSocket, stage, error);
         let key = generate_key();
         let request = self.request(protocol, sid, &key)?;
         trace!(transport = %Transport::WebSocket, method = %request.method(), bytes = 0, "request");
-        let mut response = self.http.clone().oneshot(request).await.map_err(failed)?;
+        let http = self.http.ready().await.map_err(failed)?;
+        let mut response = http.call(request).await.map_err(failed)?;
         let (status, bytes) = (response.status().as_u16(), response.body().len());
         trace!(transport = %Transport::WebSocket, method = %Method::GET, status, bytes, "response");
         if response.version() == Version::HTTP_2 {

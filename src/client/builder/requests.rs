@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -165,7 +165,7 @@ impl ClientBuilder {
     }
 
     /// Sets the name of that parameter; `t` by default.
-    pub fn timestamp_param(mut self, name: impl Into<String>) -> Self {
+    pub fn timestamp_param(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.options.timestamps.param = name.into();
         self
     }
