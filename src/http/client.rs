@@ -2,10 +2,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::Uri;
+use hyper::rt::{Read, Write};
 use hyper_util::{
     client::legacy::{Client, connect::Connect},
     rt::{TokioExecutor, TokioTimer},
 };
+use tower::Service;
 
 #[cfg(unix)]
 use super::unix;
@@ -14,6 +17,7 @@ use super::{
     clients::{Clients, Http2, Kinds},
     shared::Shared,
 };
+use crate::BoxError;
 
 /// How the default client connects.
 pub(crate) struct Connections {
@@ -96,11 +100,16 @@ fn clients<C>(
 ) -> Clients<Shared<TlsConnector<C>>>
 where
     C: Clone,
-    Shared<TlsConnector<C>>: Connect + Clone + Send + Sync + 'static,
+    Shared<TlsConnector<C>>:
+        Connect + Service<Uri, Error: Into<BoxError>, Future: Send> + Clone + Send + Sync + 'static,
+    <Shared<TlsConnector<C>> as Service<Uri>>::Response: Read + Write + Unpin + Send + 'static,
 {
-    let hyper = |connector, idle_timeout| hyper(Shared::new(connector), idle_timeout);
-    let http2 = http2.then(|| Http2::new(hyper(direct.clone().http2(), HTTP2_IDLE_TIMEOUT)));
-    Kinds { direct: hyper(direct, IDLE_TIMEOUT), forwarding: hyper(forwarding, IDLE_TIMEOUT), http2, proxy }.into()
+    let http2 = http2.then(|| Shared::new(direct.clone().http2()));
+    let http2 = http2.map(|connector| Http2::new(hyper(connector, HTTP2_IDLE_TIMEOUT)));
+    let connector = Shared::new(direct);
+    let direct = hyper(connector.clone(), IDLE_TIMEOUT);
+    let forwarding = hyper(Shared::new(forwarding), IDLE_TIMEOUT);
+    Kinds { connector, direct, forwarding, http2, proxy }.into()
 }
 
 fn hyper<C: Connect + Clone>(connector: C, idle_timeout: Duration) -> Client<C, RequestBody> {

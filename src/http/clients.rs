@@ -8,24 +8,33 @@ use std::{
 
 use futures::{
     FutureExt, TryFutureExt,
-    future::{BoxFuture, Either},
+    future::{BoxFuture, Either, ErrInto},
 };
 use http::{
     Request, Response, Uri, Version,
     header::{PROXY_AUTHORIZATION, UPGRADE},
     uri::{Authority, Scheme},
 };
-use hyper::body::Incoming;
+use hyper::{
+    body::Incoming,
+    rt::{Read, Write},
+};
 use hyper_util::client::legacy::{Client, Error, ResponseFuture, connect::Connect};
 use tower::Service;
 
-use super::{Proxy, RequestBody};
+use super::{
+    Proxy, RequestBody,
+    alone::{self, Alone},
+};
+use crate::BoxError;
 
 /// Where all would make the same connections there is one pool of them, and a WebSocket takes the connection that the
 /// handshake has made. Clones share them: a session has several, and a client of hyper's is much to clone.
 pub(super) struct Clients<C>(Arc<Kinds<C>>);
 
 pub(super) struct Kinds<C> {
+    /// Makes the connections of `direct`, and those that no pool is for.
+    pub(super) connector: C,
     /// Speaks HTTP/1.1 with the server itself.
     pub(super) direct: Client<C, RequestBody>,
     /// Leaves requests to proxies that forward them.
@@ -48,30 +57,34 @@ impl<C> Clone for Clients<C> {
 
 impl<C> Service<Request<RequestBody>> for Clients<C>
 where
-    C: Connect + Clone + Send + Sync + 'static,
+    C: Connect + Service<Uri, Error: Into<BoxError>, Future: Send> + Clone + Send + Sync + 'static,
+    <C as Service<Uri>>::Response: Read + Write + Unpin + Send + 'static,
 {
     type Response = Response<Incoming>;
-    type Error = Error;
-    type Future = Either<ResponseFuture, BoxFuture<'static, Result<Response<Incoming>, Error>>>;
+    type Error = BoxError;
+    type Future = Either<ErrInto<ResponseFuture, BoxError>, BoxFuture<'static, Result<Response<Incoming>, BoxError>>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(())) // as hyper's clients always are
     }
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
-        let Kinds { direct, forwarding, http2, proxy } = &*self.0;
+        let Kinds { connector, direct, forwarding, http2, proxy } = &*self.0;
         if request.headers().contains_key(UPGRADE) {
-            return Either::Left(direct.request(request));
+            if request.extensions().get::<Alone>().is_some() {
+                return Either::Right(alone::send(connector.clone(), request).boxed());
+            }
+            return Either::Left(direct.request(request).err_into());
         }
         if let Some(proxy) = proxy.forwards(request.uri()) {
             if let Some(credentials) = proxy.basic_auth() {
                 request.headers_mut().entry(PROXY_AUTHORIZATION).or_insert_with(|| credentials.clone());
             }
-            return Either::Left(forwarding.request(request));
+            return Either::Left(forwarding.request(request).err_into());
         }
         match http2 {
-            Some(http2) if http2.may_take(request.uri()) => Either::Right(http2.request(request)),
-            _ => Either::Left(direct.request(request)),
+            Some(http2) if http2.may_take(request.uri()) => Either::Right(http2.request(request).err_into().boxed()),
+            _ => Either::Left(direct.request(request).err_into()),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The HTTP service below everything: hyper by default, or whatever the user puts in its place.
 
+mod alone;
 mod client;
 mod clients;
 #[cfg(feature = "decompression")]
@@ -19,7 +20,10 @@ use hyper::body::Body;
 pub(crate) use hyper_util::client::legacy::connect::Connect;
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 
-pub(crate) use self::client::{Connections, with_connector};
+pub(crate) use self::{
+    alone::Alone,
+    client::{Connections, with_connector},
+};
 pub use self::{
     proxy::{Proxy, ProxyBuilder, ProxyConnector, ProxyError, ProxyStream},
     tcp::Tcp,
