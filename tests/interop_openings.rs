@@ -19,7 +19,7 @@ use self::peers::{
 /// 4.1 upgrades and then says nothing, 5.2 and 6.6 upgrade and then write an HTTP error.
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_of_protocol_4_refuse_protocol_3() {
-    join_all((4..=6).map(async |version| {
+    join_all((4..=6).map(|version| async move {
         let server = Reference::start(version, json!({})).await;
         for way in [Way::Polling, Way::WebSocket, Way::Upgrade] {
             expect_unsupported(Cell::new(EngineIo(version), Protocol::V3, way), &server).await;
@@ -55,7 +55,7 @@ async fn expect_unsupported(cell: Cell, server: &Reference) {
 /// Servers that take nothing but WebSockets, and do not tell their version as they open one.
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_websocket_alone_the_heartbeat_shows_the_protocol() {
-    join_all((1..=5).map(async |version| {
+    join_all((1..=5).map(|version| async move {
         let server = websocket_only(version).await;
         for base64 in [false, true] {
             let cell = Cell { base64, ..Cell::new(EngineIo(version), Protocol::Auto, Way::WebSocket) };
@@ -82,7 +82,7 @@ async fn on_a_websocket_alone_the_heartbeat_shows_the_protocol() {
 /// What came before the protocol was known is what was sent, first byte and all.
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_websocket_alone_binary_waits_for_the_protocol() {
-    join_all((1..=5).map(async |version| {
+    join_all((1..=5).map(|version| async move {
         let mut server = websocket_only(version).await;
         for base64 in [false, true] {
             let cell = Cell { base64, ..Cell::new(EngineIo(version), Protocol::Auto, Way::WebSocket) };

@@ -20,8 +20,16 @@ use crate::{
 };
 
 impl<L: Link + Unpin> Upgrading<L> {
-    /// Does all that can be done now, for whichever half is polled.
+    /// Does all that can be done now, for whichever half is polled, and has us woken for what is left.
     pub(super) fn drive(mut self: Pin<&mut Self>, half: Half, cx: &mut Context<'_>) {
+        if self.as_mut().drive_now(half, cx) {
+            self.drive_soon();
+        }
+    }
+
+    /// Does all that can be done now, and tells whether more is to be done in a while, even if the reader has not taken
+    /// what waits for it.
+    pub(super) fn drive_now(mut self: Pin<&mut Self>, half: Half, cx: &mut Context<'_>) -> bool {
         let span = self.span.clone();
         let _entered = span.enter();
         self.wakers.rest(); // before anything is looked at: what moves from here on counts
@@ -51,13 +59,11 @@ impl<L: Link + Unpin> Upgrading<L> {
                     self.wakers.wake_other(half);
                 }
                 let all_is_read = is_done && !later; // or there is no room for it, until the reader takes something
-                if self.has_news() && !all_is_read {
-                    self.as_mut().drive_soon(now, cx);
-                }
-                return;
+                return self.has_news() && !all_is_read;
             }
         }
         waker.wake(); // a peer this fast gets its next turn after others had theirs
+        false
     }
 
     /// Whether the reader has something to take before more has to be done for it. A session that changes goes on.
@@ -115,13 +121,13 @@ impl<L: Link + Unpin> Upgrading<L> {
         this.timer.poll(cx).is_ready()
     }
 
-    /// Has us woken in a while: there is more to be done once the reader has taken what waits for it.
-    fn drive_soon(self: Pin<&mut Self>, now: Instant, cx: &mut Context<'_>) {
+    /// Has us woken in a while.
+    fn drive_soon(self: Pin<&mut Self>) {
         let mut this = self.project();
-        let soon = now + SOON;
+        let soon = now() + SOON;
         if this.timer.is_elapsed() || soon < this.timer.deadline().into_std() {
             this.timer.as_mut().reset(soon.into());
-            let _ = this.timer.poll(cx); // it has just been set
+            let _ = this.timer.poll(&mut Context::from_waker(&this.wakers.both())); // it has just been set
         }
     }
 
