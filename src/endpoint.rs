@@ -69,14 +69,20 @@ impl Endpoint {
         sid: Option<&str>,
         base64: bool,
     ) -> Result<request::Builder, Error> {
-        Ok(self.request_to(method, self.target(transport, protocol, sid, base64)?))
+        let target = self.target(transport, protocol, sid, base64)?;
+        Ok(self.request_to(method, target, MANY_HEADERS))
     }
 
-    /// Begins a request to a [`target`](Self::target).
-    pub(crate) fn request_to(&self, method: Method, target: Uri) -> request::Builder {
+    /// Begins a request of polling to a [`target`](Self::target).
+    pub(crate) fn polling_request(&self, method: Method, target: Uri) -> request::Builder {
+        self.request_to(method, target, FEW_HEADERS)
+    }
+
+    fn request_to(&self, method: Method, target: Uri, room: usize) -> request::Builder {
         let mut request = Request::builder().method(method).uri(target);
         if let Some(headers) = request.headers_mut() {
-            headers.clone_from(&self.headers);
+            headers.reserve(room);
+            headers.extend(self.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
         }
         request
     }
@@ -146,6 +152,9 @@ fn basic(userinfo: &str) -> Result<HeaderValue, Error> {
 
 /// For the pairs that we put into a query.
 const ROOM: usize = 96;
+/// As many headers as a WebSocket's request has, so that none makes the map grow, and as one of polling has.
+const MANY_HEADERS: usize = 10;
+const FEW_HEADERS: usize = 4;
 const DEFAULT_PATH: &str = "/engine.io/";
 const AGENT: &str = concat!("engineio-client/", env!("CARGO_PKG_VERSION"));
 /// What JavaScript's `encodeURIComponent` leaves as it is.

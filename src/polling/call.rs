@@ -64,10 +64,10 @@ impl<S> Polling<S> {
     fn request(&mut self, call: Call) -> Result<Request<Bytes>, Error> {
         let target = self.target()?;
         let request = match call {
-            Call::Poll => self.endpoint.request_to(Method::GET, target).body(Bytes::new()),
+            Call::Poll => self.endpoint.polling_request(Method::GET, target).body(Bytes::new()),
             Call::Post(payload) => {
                 let kind = if matches!(payload, Data::Text(_)) { TEXT } else { BYTES };
-                self.endpoint.request_to(Method::POST, target).header(CONTENT_TYPE, kind).body(payload.into())
+                self.endpoint.polling_request(Method::POST, target).header(CONTENT_TYPE, kind).body(payload.into())
             }
         };
         request.map_err(Error::invalid_request)

@@ -15,7 +15,7 @@ use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 pub use self::{builder::ProxyBuilder, connector::ProxyConnector, error::ProxyError, stream::ProxyStream};
 use super::Tls;
 
-/// Which connections go through a proxy, and through which, for [`ClientBuilder::proxy`].
+/// Which connections go through a proxy, and through which, for [`ClientBuilder::proxy`]; by default none does.
 ///
 /// The scheme of a proxy's URL says what it speaks:
 ///
@@ -51,9 +51,9 @@ use super::Tls;
 /// ```
 ///
 /// [`ClientBuilder::proxy`]: crate::ClientBuilder::proxy
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Proxy {
-    matcher: Arc<Matcher>,
+    matcher: Option<Arc<Matcher>>, // none if there is no proxy for anything
     tls: Option<Tls>,
 }
 
@@ -90,12 +90,12 @@ impl Proxy {
     }
 
     fn new(matcher: Matcher) -> Self {
-        Self { matcher: Arc::new(matcher), tls: None }
+        Self { matcher: Some(Arc::new(matcher)), tls: None }
     }
 
     /// The proxy on the way to `target`.
     fn to(&self, target: &Uri) -> Option<Intercept> {
-        self.matcher.intercept(target).filter(|proxy| proxy.uri().host() != Some(""))
+        self.matcher.as_ref()?.intercept(target).filter(|proxy| proxy.uri().host() != Some(""))
     }
 
     /// The proxy that requests for `target` can be sent to as they are.
@@ -103,12 +103,5 @@ impl Proxy {
         let proxy = self.to(target)?;
         let speaks_http = matches!(proxy.uri().scheme_str(), Some("http" | "https"));
         (speaks_http && target.scheme_str() == Some("http")).then_some(proxy)
-    }
-}
-
-impl Default for Proxy {
-    /// None for anything.
-    fn default() -> Self {
-        Self::new(Matcher::builder().build())
     }
 }
