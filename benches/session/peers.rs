@@ -44,6 +44,11 @@ impl Peer {
         }
     }
 
+    /// Whether it waits for the server's close frame as it closes a WebSocket.
+    pub(crate) const fn waits_to_close(self) -> bool {
+        !matches!(self, Self::RustEngineio)
+    }
+
     /// Installs it, if that has not been done, and gives the command that takes a scenario; or says in one line what is
     /// missing.
     pub(crate) fn prepare(self) -> Result<Command, String> {

@@ -62,7 +62,7 @@ fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
         let compared = |row: &Row| row.scenario == bar.scenario && row.ratio(bar.contender, &bar.against).is_some();
         rows.iter().any(compared)
     };
-    bars.extend(Peer::ALL.into_iter().flat_map(|peer| bars_against(peer.name())).filter(has_run));
+    bars.extend(Peer::ALL.into_iter().flat_map(bars_against).filter(has_run));
     let missed = report::check(&rows, &bars);
     missed.iter().for_each(|missed| println!("missed: {missed}"));
     if options.is_whole() {

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::report::{Bar, Better, Row};
+use super::{
+    peers::Peer,
+    report::{Bar, Better, Row},
+};
 
 /// A row or two of the table.
 pub(crate) struct Scenario {
@@ -92,6 +95,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("polling-receive", 64, 1, &[("polling receive, 64 B", Measure::ThousandsPerSecond)]),
     scenario("connect-websocket", 64, 1, &[("connect by WebSocket, close", Measure::PerSecond)]),
     scenario("connect-upgrade", 64, 1, &[("connect by polling, upgrade, close", Measure::PerSecond)]),
+    scenario("drop-websocket", 64, 1, &[("connect by WebSocket, drop", Measure::PerSecond)]),
+    scenario("drop-upgrade", 64, 1, &[("connect by polling, upgrade, drop", Measure::PerSecond)]),
     scenario(
         "idle-websocket",
         64,
@@ -138,10 +143,13 @@ pub(crate) fn bars() -> Vec<Bar> {
 }
 
 /// What it has to reach against another client in each row: as much, and by far more where messages are small or polled.
-pub(crate) fn bars_against(peer: String) -> impl Iterator<Item = Bar> {
-    SCENARIOS.iter().flat_map(|scenario| scenario.rows).map(move |&(scenario, _)| {
+/// One that leaves without waiting for the server's close frame is compared where nobody waits.
+pub(crate) fn bars_against(peer: Peer) -> impl Iterator<Item = Bar> {
+    let name = peer.name();
+    let titles = SCENARIOS.iter().flat_map(|scenario| scenario.rows).map(|&(title, _)| title);
+    titles.filter(move |title| peer.waits_to_close() || !title.ends_with("close")).map(move |scenario| {
         let by_far = ["WebSocket echo, pipelined, 64 B", "WebSocket receive", "polling echo", "polling receive"];
         let ratio = if by_far.iter().any(|title| scenario.starts_with(title)) { 5.0 } else { 1.0 };
-        Bar { scenario, contender: "engineio-client", against: peer.clone(), ratio }
+        Bar { scenario, contender: "engineio-client", against: name.clone(), ratio }
     })
 }

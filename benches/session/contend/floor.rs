@@ -29,18 +29,20 @@ type Socket = WebSocketStream<TcpStream>;
 
 pub(super) async fn run(scenario: &str, terms: &Terms) -> Result<Option<Outcome>, Box<dyn Error>> {
     match scenario {
-        "connect-websocket" => {
+        "connect-websocket" | "drop-websocket" => {
             let mut meter = Meter::new(terms.duration);
             loop {
                 let mut socket = connect(terms, "").await?;
                 socket.next().await.ok_or("no open packet")??;
-                close(socket).await?;
+                if scenario.starts_with("connect") {
+                    close(socket).await?;
+                }
                 if let Some(outcome) = meter.count(1) {
                     return Ok(Some(outcome));
                 }
             }
         }
-        "connect-upgrade" => {
+        "connect-upgrade" | "drop-upgrade" => {
             let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
             let mut meter = Meter::new(terms.duration);
             loop {
@@ -52,7 +54,9 @@ pub(super) async fn run(scenario: &str, terms: &Terms) -> Result<Option<Outcome>
                 socket.send(Frame::text("2probe")).await?;
                 socket.next().await.ok_or("no answer to the probe")??;
                 socket.send(Frame::text("5")).await?;
-                close(socket).await?;
+                if scenario.starts_with("connect") {
+                    close(socket).await?;
+                }
                 if let Some(outcome) = meter.count(1) {
                     return Ok(Some(outcome));
                 }

@@ -25,18 +25,23 @@ pub(super) async fn run(scenario: &str, terms: &Terms, spawned: bool) -> Result<
     let outcome = match scenario {
         "codec" if !spawned => codec(),
         "codec" => return Ok(None),
-        "connect-websocket" | "connect-upgrade" => {
+        "connect-websocket" | "connect-upgrade" | "drop-websocket" | "drop-upgrade" => {
+            let closes = scenario.starts_with("connect");
             let mut meter = Meter::new(terms.duration);
             loop {
                 let socket = client.connect(terms.url.clone()).await?;
                 if spawned {
                     let (mut sender, mut receiver) = socket.spawn();
                     until_upgraded(&mut receiver, scenario).await?;
-                    sender.close().await?;
+                    if closes {
+                        sender.close().await?;
+                    }
                 } else {
                     let mut socket = socket;
                     until_upgraded(&mut socket, scenario).await?;
-                    socket.close().await?;
+                    if closes {
+                        socket.close().await?;
+                    }
                 }
                 if let Some(outcome) = meter.count(1) {
                     break outcome;

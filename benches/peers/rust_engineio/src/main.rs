@@ -46,8 +46,10 @@ async fn run() -> Result<String> {
     let seconds = options.seconds;
     match options.scenario.as_str() {
         "codec" => Ok(codec::figures(seconds)),
-        "connect-upgrade" => measure::traffic(seconds, count, connect(&options, Way::Upgrade, count)).await,
-        "connect-websocket" => measure::traffic(seconds, count, connect(&options, Way::WebSocket, count)).await,
+        "connect-upgrade" => measure::traffic(seconds, count, connect(&options, Way::Upgrade, true, count)).await,
+        "connect-websocket" => measure::traffic(seconds, count, connect(&options, Way::WebSocket, true, count)).await,
+        "drop-upgrade" => measure::traffic(seconds, count, connect(&options, Way::Upgrade, false, count)).await,
+        "drop-websocket" => measure::traffic(seconds, count, connect(&options, Way::WebSocket, false, count)).await,
         "idle-upgraded" => idle(&options, Way::Upgrade).await,
         "idle-websocket" => idle(&options, Way::WebSocket).await,
         scenario => {
@@ -125,9 +127,13 @@ async fn next_message(client: &mut Client, size: usize) -> Result<()> {
     }
 }
 
-async fn connect(options: &Options, way: Way, count: &Cell<u64>) -> Result<Infallible> {
+/// Its goodbye is a packet, after which it leaves without a close frame, or waiting for one.
+async fn connect(options: &Options, way: Way, says_goodbye: bool, count: &Cell<u64>) -> Result<Infallible> {
     loop {
-        way.open(options).await?.disconnect().await?;
+        let client = way.open(options).await?;
+        if says_goodbye {
+            client.disconnect().await?;
+        }
         count.set(count.get() + 1);
     }
 }
