@@ -85,15 +85,15 @@ async fn flood(server: &mut Reference, transport: Transport, size: usize, spawne
 /// What a session may take for what waits to be read.
 fn bound(transport: Transport, size: usize, spawned: bool) -> usize {
     // Replies to polling come with a MiB of messages, into a buffer that grows twofold; while one is read, there may be
-    // little left to take of another, and the next is asked for: of that, hyper reads ahead 408 KiB, and as much to hand
-    // on. Small messages of a WebSocket share the memory of one read; those that come one by one have 4 KiB each.
-    let (reply, growth, ahead) = match transport {
-        Transport::Polling => (MIB + size, 2, 2 * 408 * KIB),
-        _ => (size, (4 * KIB).div_ceil(size), 0),
+    // little left to take of another, and the next has come. Small messages of a WebSocket share the memory of one read;
+    // those that come one by one have 4 KiB each.
+    let (at_hand, growth) = match transport {
+        Transport::Polling => (3 * (MIB + size), 2),
+        _ => (2 * size, (4 * KIB).div_ceil(size)),
     };
     let queued = (MAX_QUEUED_EVENTS * size).min(LIMIT + size);
     let on_its_way = if spawned { (64 * size).min(MIB / 4) + 2 * size } else { 0 };
-    growth * (queued + on_its_way + 2 * reply) + ahead + 2 * MIB
+    growth * (queued + on_its_way + at_hand) + 2 * MIB
 }
 
 /// Reads all messages, which come in order, each once.

@@ -68,8 +68,8 @@ impl TransportOptions {
     }
 
     /// Sets the name of that parameter.
-    pub fn timestamp_param(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.timestamp_param = Some(name.into());
+    pub fn timestamp_param(mut self, name: impl Into<String>) -> Self {
+        self.timestamp_param = Some(Cow::Owned(name.into()));
         self
     }
 

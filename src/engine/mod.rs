@@ -262,8 +262,14 @@ impl Engine {
 
     /// Polling sent or ended this many GETs.
     pub(crate) fn handle_polls(&mut self, sent: u32, answered: u32) {
-        (0..answered).for_each(|_| self.inbox.push(Event::PollComplete));
-        (0..sent).for_each(|_| self.inbox.push(Event::Poll));
+        for at in 0..answered.max(sent) {
+            if at < answered {
+                self.inbox.push(Event::PollComplete);
+            }
+            if at < sent {
+                self.inbox.push(Event::Poll);
+            }
+        }
         self.stats.polls += u64::from(sent);
     }
 }

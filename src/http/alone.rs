@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use futures::future::{Either, select};
 use http::{
-    HeaderValue, Request, Response, Uri,
+    Request, Response, Uri, Version,
     header::{Entry, HOST},
     uri::PathAndQuery,
 };
@@ -18,8 +18,8 @@ use tower::{Service, ServiceExt};
 use super::RequestBody;
 use crate::BoxError;
 
-/// Marks a request that begins a session on a WebSocket: no connection of the pool's is there for it, and it leaves none.
-/// The pool would be a fifth of what such a session costs.
+/// Marks a request that begins a session on a WebSocket: it leaves no connection to the pool, and seldom would there be one
+/// for it. The pool would be a fifth of what such a session costs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Alone;
 
@@ -32,9 +32,10 @@ where
     let uri = request.uri().clone();
     let io = connector.oneshot(uri.clone()).await.map_err(Into::into)?;
     let (mut sender, connection) = http1::handshake(io).await?;
-    if let (Entry::Vacant(host), Some(authority)) = (request.headers_mut().entry(HOST), uri.authority()) {
-        host.insert(HeaderValue::from_str(authority.as_str())?);
+    if let (Entry::Vacant(header), Some(host)) = (request.headers_mut().entry(HOST), host(&uri)) {
+        header.insert(host.parse()?);
     }
+    *request.version_mut() = Version::HTTP_11; // whatever a layer has made of it
     *request.uri_mut() = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")).into();
     let response = pin!(sender.send_request(request));
     match select(connection.with_upgrades(), response).await {
@@ -42,6 +43,34 @@ where
         Either::Right((response, connection)) => {
             tokio::spawn(connection); // it brings the body, or hands the stream over
             Ok(response?)
+        }
+    }
+}
+
+/// What the `Host` header says: no user, and no port that goes without saying.
+fn host(uri: &Uri) -> Option<String> {
+    let host = uri.host()?;
+    Some(match (uri.scheme_str(), uri.port_u16()) {
+        (_, None) | (Some("http"), Some(80)) | (Some("https"), Some(443)) => host.to_owned(),
+        (_, Some(port)) => format!("{host}:{port}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_has_no_user_and_no_default_port() {
+        let cases = [
+            ("http://a/path", "a"),
+            ("http://user:secret@a:80", "a"),
+            ("https://a:443", "a"),
+            ("https://a:80", "a:80"),
+            ("http://[::1]:3000", "[::1]:3000"),
+        ];
+        for (uri, expected) in cases {
+            assert_eq!(host(&Uri::from_static(uri)).as_deref(), Some(expected), "{uri}");
         }
     }
 }

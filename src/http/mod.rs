@@ -47,7 +47,7 @@ pub type HttpService = BoxCloneSyncService<Request<RequestBody>, Response<Respon
 /// The HTTP service with every layer of ours on it, and bodies in one piece.
 pub(crate) type Collected = BoxCloneSyncService<Request<Bytes>, Response<Bytes>, BoxError>;
 
-/// What the transports need of an HTTP client: bodies in one piece, and a clone for each request.
+/// What the transports need of an HTTP client: bodies in one piece.
 pub(crate) trait HttpClient:
     Service<Request<Bytes>, Response = Response<Bytes>, Error = BoxError, Future: Send> + Clone + Send + 'static
 {

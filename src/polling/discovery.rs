@@ -36,7 +36,7 @@ pub(super) async fn open<S: HttpClient>(
         }
         first => first,
     };
-    let mut payload = match first {
+    let payload = match first {
         Err(error) if error.refuses_version() => return Err(Error::UnsupportedProtocol),
         first => first?,
     };
@@ -49,14 +49,15 @@ pub(super) async fn open<S: HttpClient>(
     }
     let codec = codec.base64(polling.base64).jsonp(polling.jsonp);
     let bytes = payload.len();
-    let mut first = payload.next().transpose().map_err(decode)?;
+    let mut rest = payload.with_codec(codec);
+    let mut first = rest.next().transpose().map_err(decode)?;
     polling.session = session(first.as_mut(), codec);
     if wanted != Protocol::Auto && wanted != codec.protocol() {
         close(polling).await;
         return Err(Error::UnsupportedProtocol);
     }
     polling.protocol = codec.protocol();
-    Ok(Opened { polling, bytes, first, rest: payload.with_codec(codec) })
+    Ok(Opened { polling, bytes, first, rest })
 }
 
 /// Takes over a session that was opened elsewhere, as if the reply to its handshake had just come.

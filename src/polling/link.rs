@@ -36,6 +36,7 @@ pin_project! {
         paused: bool,
         close_sent: bool,
         polls: (u32, u32),
+        asked: bool, // by a GET that no task of the HTTP client's may have written yet
         traffic: Traffic,
     }
 }
@@ -74,6 +75,7 @@ impl<S: HttpClient> LongPolling<S> {
             paused: false,
             close_sent: false,
             polls: (0, 0),
+            asked: false,
             traffic: Traffic::default(),
         }
     }
@@ -124,6 +126,7 @@ impl<S: HttpClient> LongPolling<S> {
         let may = is_open && !*this.paused && !*this.close_sent;
         if may {
             this.polls.0 += 1;
+            *this.asked = true;
             this.get.begin(Call::Poll);
         }
         may
@@ -154,12 +157,10 @@ impl<S: HttpClient> Stream for LongPolling<S> {
                 }
             } else if self.payload.len() >= LONG && !self.payload.ends_in_control() && self.as_mut().ask() {
                 // A task of the HTTP client's writes the request: it gets its turn first.
-                let this = self.as_mut().project();
-                let is_under_way = |polling| this.get.poll_answered(polling, cx).is_pending();
-                if this.polling.as_mut().is_some_and(is_under_way) {
-                    let _ = pin!(yield_now()).poll(cx);
-                    return Poll::Pending;
-                }
+                self.as_mut().poll_ahead(cx);
+                *self.project().asked = false;
+                let _ = pin!(yield_now()).poll(cx);
+                return Poll::Pending;
             }
         }
     }
@@ -226,7 +227,21 @@ impl<S: HttpClient> Link for LongPolling<S> {
         self.get.is_idle() && self.post.is_idle() && self.payload.is_ended() && self.batch.is_empty()
     }
 
-    /// Not before the packets that the answer has brought.
+    fn has_unread(&self) -> bool {
+        self.first.is_some() || !self.payload.is_ended()
+    }
+
+    fn poll_ahead(self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        let this = self.project();
+        if let Some(polling) = this.polling {
+            let _ = this.get.poll_answered(polling, cx); // an answer is kept
+        }
+    }
+
+    fn take_asked(self: Pin<&mut Self>) -> bool {
+        mem::take(self.project().asked)
+    }
+
     fn take_polls(self: Pin<&mut Self>) -> (u32, u32) {
         if self.payload.is_ended() { mem::take(self.project().polls) } else { (0, 0) }
     }

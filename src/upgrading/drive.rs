@@ -3,12 +3,13 @@
 use std::{
     future::Future,
     mem,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use futures::SinkExt;
+use tokio::{task::unconstrained, time::Sleep};
 use tracing::{Span, debug, trace};
 
 use super::{Upgrading, now, slot::Slot};
@@ -47,7 +48,7 @@ impl<L: Link + Unpin> Upgrading<L> {
             let later = self.may_read_later(now);
             let read = self.as_mut().drive_read(later, now, cx);
             let flushed = self.as_mut().drive_flush(now, cx);
-            let caught_up = !later && !read && !flushed;
+            let caught_up = !later && !read && !flushed && !self.has_unread();
             let fired = self.as_mut().drive_timer(now, caught_up, cx);
             let wrote = self.as_mut().drive_write(now, cx);
             self.as_mut().drop_unneeded();
@@ -83,6 +84,11 @@ impl<L: Link + Unpin> Upgrading<L> {
         now >= self.read_at + SOON || self.engine.poll_timeout().is_some_and(|deadline| deadline <= now)
     }
 
+    /// Whether something has come that is to be read, though it was not yet.
+    fn has_unread(&self) -> bool {
+        self.engine.wants_read() && self.current.as_ref().is_some_and(|slot| slot.link.has_unread())
+    }
+
     /// Reads what has come, but `later` only what is here already. What has waited for long is read at once: a heartbeat
     /// may be behind it.
     fn drive_read(self: Pin<&mut Self>, later: bool, now: Instant, cx: &mut Context<'_>) -> bool {
@@ -94,8 +100,8 @@ impl<L: Link + Unpin> Upgrading<L> {
         let mut moved = false;
         for slot in [this.current, this.trial].into_iter().flatten() {
             moved |= read(this.engine, this.span, slot, later, is_late, now, cx);
+            *this.asked |= Pin::new(&mut slot.link).take_asked();
             let (sent, answered) = Pin::new(&mut slot.link).take_polls();
-            *this.asked |= sent > 0;
             let events = this.engine.events();
             this.engine.handle_polls(sent, answered);
             moved |= this.engine.events() > events;
@@ -118,7 +124,7 @@ impl<L: Link + Unpin> Upgrading<L> {
             return false; // it knows our waker, which is the same for good
         }
         *this.is_set = true;
-        this.timer.poll(cx).is_ready()
+        set(this.timer, cx).is_ready()
     }
 
     /// Has us woken in a while.
@@ -127,7 +133,7 @@ impl<L: Link + Unpin> Upgrading<L> {
         let soon = now() + SOON;
         if this.timer.is_elapsed() || soon < this.timer.deadline().into_std() {
             this.timer.as_mut().reset(soon.into());
-            let _ = this.timer.poll(&mut Context::from_waker(&this.wakers.both())); // it has just been set
+            let _ = set(this.timer, &mut Context::from_waker(&this.wakers.both())); // it has just been reset
         }
     }
 
@@ -272,6 +278,7 @@ fn read<L: Link + Unpin>(
     for _ in 0..PACKETS {
         let on_trial = via != engine.transport(); // what comes there needs no room
         if !(engine.wants_read() || on_trial && engine.trial() == Some(via)) {
+            link.poll_ahead(cx);
             break;
         }
         link.as_mut().set_paused(!engine.wants_poll());
@@ -302,6 +309,11 @@ fn read<L: Link + Unpin>(
         later |= !is_late && engine.has_event() && engine.is_steady();
     }
     moved
+}
+
+/// Has a timer wake us. It would not take the waker from a task whose budget is used up.
+fn set(timer: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
+    pin!(unconstrained(timer)).poll(cx)
 }
 
 /// Asks a transport again that was not ready. That it is now is progress.

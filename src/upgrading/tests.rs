@@ -1,12 +1,16 @@
 use std::{
     collections::VecDeque,
+    future::poll_fn,
     sync::{Mutex, MutexGuard},
     task::Waker,
     time::Duration,
 };
 
 use futures::{FutureExt, SinkExt, StreamExt};
-use tokio::time::advance;
+use tokio::{
+    task::coop::{consume_budget, has_budget_remaining},
+    time::{advance, timeout},
+};
 use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
 
 use super::{
@@ -33,7 +37,9 @@ struct Script {
     stalled: bool,          // whether flushes hang
     posts: bool,            // whether they do from each one on, as polling's do until the POST is answered
     arrived: Vec<Packet>,
-    polls: u32, // that were not told of
+    polls: u32,        // that were not told of
+    yields: bool,      // whether what comes is read a turn later
+    kept_going: usize, // how often it was, for want of room
     traffic: Traffic,
     received: u64,
     closing: bool,
@@ -78,6 +84,11 @@ impl Stream for Scripted {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut script = self.script();
+        if script.yields && !script.incoming.is_empty() {
+            script.yields = false;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if let Some(item) = script.incoming.pop_front() {
             script.received += item.iter().flatten().map(|packet| packet.data_len() as u64).sum::<u64>();
             return Poll::Ready(item);
@@ -155,6 +166,18 @@ impl Link for Scripted {
     fn is_silent(&self) -> bool {
         let script = self.script();
         !script.get && script.incoming.is_empty() && script.unflushed.is_empty()
+    }
+
+    fn has_unread(&self) -> bool {
+        !self.script().incoming.is_empty()
+    }
+
+    fn poll_ahead(self: Pin<&mut Self>, _: &mut Context<'_>) {
+        self.script().kept_going += 1;
+    }
+
+    fn take_asked(self: Pin<&mut Self>) -> bool {
+        self.script().polls > 0
     }
 
     fn take_polls(self: Pin<&mut Self>) -> (u32, u32) {
@@ -481,6 +504,30 @@ async fn a_reader_that_was_not_polled_for_long_finds_the_heartbeat_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_came_in_time_counts_though_it_is_read_a_turn_later() {
+    let mut session = Session::polling();
+    session.polling.bring(["a".into(), Packet::Ping(Text::default())]);
+    session.polling.script().yields = true;
+    advance(Duration::from_secs(60)).await;
+    session.run();
+    assert_eq!(session.events, [""; 0]);
+    assert!(session.socket.is_woken());
+    session.run();
+    assert_eq!(session.events, ["a"]);
+    assert_eq!(session.polling.arrived(), [Packet::Pong(Text::default())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_transport_has_begun_goes_on_while_there_is_no_room() {
+    let mut session = Session::polling_with(Settings { max_queued_events: 1, ..Settings::default() });
+    session.polling.bring(["a".into(), "b".into()]);
+    let before = session.polling.script().kept_going;
+    assert_ready_ok!(session.poll_flush());
+    assert_eq!(session.polling.script().incoming.len(), 1, "the other one is read once this one is taken");
+    assert!(session.polling.script().kept_going > before);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_flood_is_read_in_turns_and_only_as_far_as_there_is_room() {
     let mut session = Session::polling_with(Settings { max_queued_events: 3000, ..Settings::default() });
     session.polling.bring((0..5000).map(|number: i32| number.to_string().into()));
@@ -579,6 +626,32 @@ async fn what_was_refused_and_told_of_does_not_make_closing_fail() {
     session.run();
     assert_eq!(session.events, ["open", "error", "upgrading", "upgradeerror", "close forced close"]);
     assert_eq!(session.close.expect("it was told").unsent(), ["too large".into()]);
+}
+
+/// The next event, for a task whose budget was used up by others.
+async fn without_budget(socket: &mut Pin<Box<Upgrading<Scripted>>>) -> Option<Event> {
+    let next = poll_fn(|cx| {
+        while has_budget_remaining() {
+            let _ = pin!(consume_budget()).poll(cx);
+        }
+        socket.poll_next_unpin(cx)
+    });
+    timeout(Duration::from_secs(600), next).await.expect("it has deadlines")
+}
+
+#[tokio::test(start_paused = true)]
+async fn deadlines_hold_though_the_budget_of_the_task_is_used_up() {
+    let (polling, websocket) = (Scripted::default(), Scripted::default());
+    let mut socket = Box::pin(Upgrading::new(Settings::default(), opener(&polling, &websocket)));
+    let first = without_budget(&mut socket).await;
+    assert!(matches!(first, Some(Event::Error(Error::Timeout { stage: Stage::Opening, .. }))), "{first:?}");
+
+    let mut socket = Box::pin(Upgrading::new(Settings::default(), opener(&polling, &websocket)));
+    polling.bring([Packet::Open(Handshake { upgrades: Vec::new(), ..handshake() }.into())]);
+    assert!(matches!(without_budget(&mut socket).await, Some(Event::Open(_))));
+    // The timer of the handshake fires first, and is set anew.
+    let close = without_budget(&mut socket).await;
+    assert!(matches!(&close, Some(Event::Close(close)) if close.reason() == CloseReason::PingTimeout), "{close:?}");
 }
 
 #[tokio::test(start_paused = true)]

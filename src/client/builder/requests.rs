@@ -165,8 +165,8 @@ impl ClientBuilder {
     }
 
     /// Sets the name of that parameter; `t` by default.
-    pub fn timestamp_param(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.options.timestamps.param = name.into();
+    pub fn timestamp_param(mut self, name: impl Into<String>) -> Self {
+        self.options.timestamps.param = Cow::Owned(name.into());
         self
     }
 }
