@@ -262,14 +262,11 @@ impl Engine {
 
     /// Polling sent or ended this many GETs.
     pub(crate) fn handle_polls(&mut self, sent: u32, answered: u32) {
-        for at in 0..answered.max(sent) {
-            if at < answered {
-                self.inbox.push(Event::PollComplete);
-            }
-            if at < sent {
-                self.inbox.push(Event::Poll);
-            }
-        }
+        let events = (0..answered.max(sent)).flat_map(|at| {
+            let answered = (at < answered).then_some(Event::PollComplete);
+            answered.into_iter().chain((at < sent).then_some(Event::Poll))
+        });
+        events.for_each(|event| self.inbox.push(event));
         self.stats.polls += u64::from(sent);
     }
 }

@@ -158,7 +158,6 @@ impl<S: HttpClient> Stream for LongPolling<S> {
             } else if self.payload.len() >= LONG && !self.payload.ends_in_control() && self.as_mut().ask() {
                 // A task of the HTTP client's writes the request: it gets its turn first.
                 self.as_mut().poll_ahead(cx);
-                *self.project().asked = false;
                 let _ = pin!(yield_now()).poll(cx);
                 return Poll::Pending;
             }
