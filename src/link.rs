@@ -54,12 +54,12 @@ pub(crate) trait Link: Stream<Item = Result<Packet, Error>> + Sink<Packet, Error
         true
     }
 
-    /// Whether it has brought more than was read of it.
+    /// Whether there is more to be read, though its stream was pending a moment ago: it has had us woken then.
     fn has_unread(&self) -> bool {
         false
     }
 
-    /// Keeps going what it has begun, for which there is no room yet.
+    /// Keeps going what it has begun, while it is not read from.
     fn poll_ahead(self: Pin<&mut Self>, _cx: &mut Context<'_>) {}
 
     /// Whether it has begun a GET since this was last asked, which may not be written yet.

@@ -42,7 +42,8 @@ pin_project! {
         fed: usize, // packets since it was last driven
         fed_bytes: usize,
         read_at: Instant, // when it was last read from
-        asked: bool, // for more, by a GET that may not be written yet
+        asked: bool,   // for more, by a GET that may not be written yet
+        yielded: bool, // for that, and no event was taken since
         opener: Option<Opener<L>>, // none once nothing more is to be opened
         wakers: Arc<Wakers>,
         span: Span, // of the session
@@ -78,6 +79,7 @@ impl<L: Link + Unpin> Upgrading<L> {
             fed_bytes: 0,
             read_at: now,
             asked: false,
+            yielded: false,
             opener,
             wakers: Arc::default(),
             span: debug_span!("engineio", sid = Empty), // which is known once it is open
@@ -126,7 +128,8 @@ impl<L: Link + Unpin> Stream for Upgrading<L> {
         if !is_over(&self.engine) && (self.wakers.is_woken() || !self.engine.has_event()) {
             self.as_mut().drive(Half::Reader, cx);
         }
-        if mem::take(self.as_mut().project().asked) && self.has_news() {
+        let asked = mem::take(self.as_mut().project().asked);
+        if asked && self.has_news() && !mem::replace(self.as_mut().project().yielded, true) {
             // The GET that has just begun is written by a task of the HTTP client's: before the events are taken, so that
             // the server is at work meanwhile.
             let _ = pin!(yield_now()).poll(cx);
@@ -141,7 +144,10 @@ impl<L: Link + Unpin> Stream for Upgrading<L> {
         }
         match event {
             None if !is_over(&self.engine) => Poll::Pending,
-            event => Poll::Ready(event),
+            event => {
+                *self.project().yielded = false;
+                Poll::Ready(event)
+            }
         }
     }
 }

@@ -35,6 +35,7 @@ pub(crate) struct Engine {
     outbox: Outbox,
     writing_since: Option<Instant>, // when the transport last got on with what it is to write, if it is not done
     inbox: Inbox,
+    polls: bool, // whether a GET hangs
     stats: Stats,
     pinged_at: Option<Instant>, // if that is not answered yet
     close_error: Option<Error>, // what has kept messages from going out, for who closes the session
@@ -70,6 +71,7 @@ impl Engine {
             outbox: Outbox::default(),
             writing_since: None,
             inbox: Inbox::new(settings.events),
+            polls: false,
             stats: Stats::default(),
             pinged_at: None,
             close_error: None,
@@ -262,12 +264,14 @@ impl Engine {
 
     /// Polling sent or ended this many GETs.
     pub(crate) fn handle_polls(&mut self, sent: u32, answered: u32) {
-        let events = (0..answered.max(sent)).flat_map(|at| {
-            let answered = (at < answered).then_some(Event::PollComplete);
-            answered.into_iter().chain((at < sent).then_some(Event::Poll))
-        });
-        events.for_each(|event| self.inbox.push(event));
         self.stats.polls += u64::from(sent);
+        let (mut sent, mut answered) = (sent, answered);
+        while sent + answered > 0 {
+            let ends = answered > 0 && (self.polls || sent == 0); // for there is one at a time
+            *(if ends { &mut answered } else { &mut sent }) -= 1;
+            self.polls = !ends;
+            self.inbox.push(if ends { Event::PollComplete } else { Event::Poll });
+        }
     }
 }
 

@@ -741,7 +741,8 @@ mod events {
             session.send("hi");
             session.transmit();
             session.engine.handle_flushed();
-            session.engine.handle_polls(1, 1);
+            session.engine.handle_polls(1, 0);
+            session.engine.handle_polls(1, 2);
             session.events()
         };
         assert_eq!(run(EventSet::NONE), ["message hi"]);
@@ -756,8 +757,10 @@ mod events {
             "packetcreate",
             "flush",
             "drain",
+            "poll",
             "pollcomplete",
             "poll",
+            "pollcomplete",
         ];
         assert_eq!(run(EventSet::ALL), all);
     }

@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use futures::future::{Either, select};
 use http::{
-    Request, Response, Uri, Version,
+    HeaderValue, Request, Response, Uri, Version,
     header::{Entry, HOST},
     uri::PathAndQuery,
 };
@@ -33,7 +33,7 @@ where
     let io = connector.oneshot(uri.clone()).await.map_err(Into::into)?;
     let (mut sender, connection) = http1::handshake(io).await?;
     if let (Entry::Vacant(header), Some(host)) = (request.headers_mut().entry(HOST), host(&uri)) {
-        header.insert(host.parse()?);
+        header.insert(HeaderValue::try_from(host)?);
     }
     *request.version_mut() = Version::HTTP_11; // whatever a layer has made of it
     *request.uri_mut() = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")).into();

@@ -27,7 +27,6 @@ pin_project! {
         polling: Option<Polling<S>>, // once it is open
         #[pin]
         get: Exchange<Polling<S>, Call>,
-        first: Option<Packet>,
         payload: Payload, // what came and is not read yet
         batch: Batch,     // what goes into the next POST
         max_batch: usize,
@@ -36,7 +35,7 @@ pin_project! {
         paused: bool,
         close_sent: bool,
         polls: (u32, u32),
-        asked: bool, // by a GET that no task of the HTTP client's may have written yet
+        asked: bool, // by a GET that a task of the HTTP client's may not have written yet
         traffic: Traffic,
     }
 }
@@ -67,7 +66,6 @@ impl<S: HttpClient> LongPolling<S> {
             opening: Some(Box::pin(opening)),
             polling: None,
             get: Exchange::new(),
-            first: None,
             payload: Payload::empty(),
             batch: Batch::new(Codec::v4()),
             max_batch: DEFAULT_MAX_BATCH,
@@ -80,10 +78,10 @@ impl<S: HttpClient> LongPolling<S> {
         }
     }
 
-    /// Ready when the session is open.
-    fn poll_opening(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    /// Ready when the session is open, at first with the packet that has opened it.
+    fn poll_opening(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Option<Packet>, Error>> {
         let this = self.project();
-        let Some(opening) = this.opening else { return Poll::Ready(Ok(())) };
+        let Some(opening) = this.opening else { return Poll::Ready(Ok(None)) };
         let opened = ready!(opening.as_mut().poll(cx));
         *this.opening = None;
         let Opened { polling, bytes, first, rest } = opened?;
@@ -92,9 +90,9 @@ impl<S: HttpClient> LongPolling<S> {
         }
         *this.batch = Batch::new(polling.codec());
         *this.polling = Some(polling);
-        (*this.first, *this.payload) = (first, rest);
+        *this.payload = rest;
         this.traffic.received += bytes as u64;
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(first))
     }
 
     /// Ready when the GET under way has brought its packets, or none is.
@@ -137,8 +135,7 @@ impl<S: HttpClient> Stream for LongPolling<S> {
     type Item = Result<Packet, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        ready!(self.as_mut().poll_opening(cx))?;
-        if let Some(first) = self.as_mut().project().first.take() {
+        if let Some(first) = ready!(self.as_mut().poll_opening(cx))? {
             return Poll::Ready(Some(Ok(first)));
         }
         loop {
@@ -227,7 +224,7 @@ impl<S: HttpClient> Link for LongPolling<S> {
     }
 
     fn has_unread(&self) -> bool {
-        self.first.is_some() || !self.payload.is_ended()
+        !self.payload.is_ended()
     }
 
     fn poll_ahead(self: Pin<&mut Self>, cx: &mut Context<'_>) {

@@ -133,7 +133,10 @@ impl<L: Link + Unpin> Upgrading<L> {
         let soon = now() + SOON;
         if this.timer.is_elapsed() || soon < this.timer.deadline().into_std() {
             this.timer.as_mut().reset(soon.into());
-            let _ = set(this.timer, &mut Context::from_waker(&this.wakers.both())); // it has just been reset
+            let waker = this.wakers.both();
+            if set(this.timer, &mut Context::from_waker(&waker)).is_ready() {
+                waker.wake();
+            }
         }
     }
 
@@ -278,14 +281,13 @@ fn read<L: Link + Unpin>(
     for _ in 0..PACKETS {
         let on_trial = via != engine.transport(); // what comes there needs no room
         if !(engine.wants_read() || on_trial && engine.trial() == Some(via)) {
-            link.poll_ahead(cx);
             break;
         }
         link.as_mut().set_paused(!engine.wants_poll());
         link.as_mut().set_protocol(engine.protocol());
         let packet = if later { link.as_mut().poll_next_here(cx) } else { link.as_mut().poll_next(cx) };
         match packet {
-            Poll::Pending => break,
+            Poll::Pending => return moved,
             Poll::Ready(Some(Ok(packet))) => {
                 let received = link.received();
                 engine.handle_received(received - std::mem::replace(&mut slot.received, received));
@@ -308,6 +310,7 @@ fn read<L: Link + Unpin>(
         moved = true;
         later |= !is_late && engine.has_event() && engine.is_steady();
     }
+    link.poll_ahead(cx);
     moved
 }
 

@@ -712,6 +712,16 @@ async fn a_get_goes_out_before_what_the_last_one_brought_is_taken() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_always_has_more_does_not_keep_the_reader_waiting() {
+    let mut session = Session::polling();
+    session.polling.script().get = false;
+    session.polling.bring(["a".into()]);
+    assert_pending!(session.socket.poll_next(), "the next GET goes out first");
+    session.polling.bring(["b".into()]);
+    assert!(matches!(assert_ready!(session.socket.poll_next()), Some(Event::Message(_))));
+}
+
+#[tokio::test(start_paused = true)]
 async fn heartbeats_are_answered_while_events_wait() {
     let mut session = Session::polling();
     session.polling.bring(["a".into(), "b".into(), "c".into()]);

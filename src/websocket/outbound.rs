@@ -141,23 +141,20 @@ impl Outbound {
 
     /// Puts a frame in, and so copies its payload: it has to be masked.
     fn push(&mut self, header: Header, prefix: &[u8], payload: &[u8]) {
-        let key = rand::random();
+        let mut key = rand::random::<u32>().to_ne_bytes();
         let needed = MAX_HEADER + prefix.len() + payload.len();
         let is_flowing = self.buffer.len() + needed > IDLE;
         self.buffer.reserve(if is_flowing { needed.max(SIZE) } else { needed });
         header.put(key, &mut self.buffer);
         let begin = self.buffer.len();
         self.buffer.extend_from_slice(prefix);
-        let (first, rest) = payload.split_at(payload.len().min(PIECE - prefix.len()));
-        self.buffer.extend_from_slice(first);
-        mask(&mut self.buffer[begin..], key);
-        if !rest.is_empty() {
-            self.push_masked(rest, key);
+        if payload.len() < PIECE {
+            self.buffer.extend_from_slice(payload);
+            return mask(&mut self.buffer[begin..], key);
         }
-    }
-
-    fn push_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
-        for piece in bytes.chunks(PIECE) {
+        mask(&mut self.buffer[begin..], key);
+        key.rotate_left(prefix.len() % 4); // with what comes next
+        for piece in payload.chunks(PIECE) {
             let begin = self.buffer.len();
             self.buffer.extend_from_slice(piece);
             mask(&mut self.buffer[begin..], key);

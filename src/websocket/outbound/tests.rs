@@ -30,6 +30,21 @@ async fn flushed(outbound: &mut Outbound) -> Vec<(bool, u8, usize)> {
     frames(&written)
 }
 
+#[test]
+fn masks_go_on_from_piece_to_piece() {
+    for len in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 2] {
+        for prefix in ["", "4"] {
+            let payload: Vec<u8> = (0..len).map(|at| at as u8).collect();
+            let mut outbound = Outbound::default();
+            outbound.push_message(false, false, prefix.as_bytes(), &payload.clone().into());
+            let begin = outbound.buffer.len() - prefix.len() - len;
+            let (header, masked) = outbound.buffer.split_at_mut(begin);
+            mask(masked, header[header.len() - 4..].try_into().expect("four bytes"));
+            assert_eq!(masked, [prefix.as_bytes(), &payload].concat(), "{len} bytes after {prefix:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn messages_go_in_frames_and_answers_between_them() {
     let mut outbound = Outbound::default();
