@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures::SinkExt;
-use tokio::{task::unconstrained, time::Sleep};
+use tokio::task::unconstrained;
 use tracing::{Span, debug, trace};
 
 use super::{Upgrading, now, slot::Slot};
@@ -110,34 +110,36 @@ impl<L: Link + Unpin> Upgrading<L> {
     }
 
     /// Lets the engine know that time has passed, and wakes us when it is to know again.
-    fn drive_timer(self: Pin<&mut Self>, now: Instant, caught_up: bool, cx: &mut Context<'_>) -> bool {
-        let mut this = self.project();
+    fn drive_timer(mut self: Pin<&mut Self>, now: Instant, caught_up: bool, cx: &mut Context<'_>) -> bool {
+        let this = self.as_mut().project();
         let Some(deadline) = this.engine.poll_timeout() else { return false };
         if deadline <= now {
             this.engine.handle_timeout(now, caught_up);
             return this.engine.poll_timeout() != Some(deadline);
         }
-        // Deadlines are put off with every sign of life; the timer is moved only once it fires too early.
-        if this.timer.is_elapsed() || deadline < this.timer.deadline().into_std() {
-            this.timer.as_mut().reset(deadline.into());
-        } else if *this.is_set {
-            return false; // it knows our waker, which is the same for good
-        }
-        *this.is_set = true;
-        set(this.timer, cx).is_ready()
+        self.set_timer(deadline, cx)
     }
 
     /// Has us woken in a while.
     fn drive_soon(self: Pin<&mut Self>) {
-        let mut this = self.project();
-        let soon = now() + SOON;
-        if this.timer.is_elapsed() || soon < this.timer.deadline().into_std() {
-            this.timer.as_mut().reset(soon.into());
-            let waker = this.wakers.both();
-            if set(this.timer, &mut Context::from_waker(&waker)).is_ready() {
-                waker.wake();
-            }
+        let waker = self.wakers.both();
+        if self.set_timer(now() + SOON, &mut Context::from_waker(&waker)) {
+            waker.wake();
         }
+    }
+
+    /// Has us woken at this time at the latest; tells whether it has come by now.
+    fn set_timer(self: Pin<&mut Self>, at: Instant, cx: &mut Context<'_>) -> bool {
+        let mut this = self.project();
+        // Deadlines are put off with every sign of life; the timer is moved only once it fires too early.
+        if this.timer.is_elapsed() || at < this.timer.deadline().into_std() {
+            this.timer.as_mut().reset(at.into());
+        } else if *this.is_set {
+            return false; // it knows our waker, which is the same for good
+        }
+        *this.is_set = true;
+        // A task whose budget is used up would not have its waker taken.
+        pin!(unconstrained(this.timer)).poll(cx).is_ready()
     }
 
     /// Writes what may be written.
@@ -312,11 +314,6 @@ fn read<L: Link + Unpin>(
     }
     link.poll_ahead(cx);
     moved
-}
-
-/// Has a timer wake us. It would not take the waker from a task whose budget is used up.
-fn set(timer: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
-    pin!(unconstrained(timer)).poll(cx)
 }
 
 /// Asks a transport again that was not ready. That it is now is progress.
