@@ -50,8 +50,8 @@ pub(super) async fn open<S: HttpClient>(
     let codec = codec.base64(polling.base64).jsonp(polling.jsonp);
     let bytes = payload.len();
     let mut rest = payload.with_codec(codec);
-    let mut first = rest.next().transpose().map_err(decode)?;
-    polling.session = session(first.as_mut(), codec);
+    let first = rest.next().transpose().map_err(decode)?;
+    polling.session = session(first.as_ref(), codec);
     if wanted != Protocol::Auto && wanted != codec.protocol() {
         close(polling).await;
         return Err(Error::UnsupportedProtocol);
@@ -67,8 +67,8 @@ pub(super) async fn resume<S: HttpClient>(mut polling: Polling<S>, handshake: Ha
         codec = Codec::v3_engine_io_1();
     }
     let codec = codec.base64(polling.base64);
-    let mut first = Packet::Open(handshake.into());
-    polling.session = session(Some(&mut first), codec);
+    let first = Packet::Open(handshake.into());
+    polling.session = session(Some(&first), codec);
     polling.protocol = codec.protocol();
     Ok(Opened { polling, bytes: 0, first: Some(first), rest: Payload::empty() })
 }
@@ -80,8 +80,8 @@ pub(crate) async fn ask_protocol<S: HttpClient>(mut polling: Polling<S>) -> Resu
         Err(error) => Err(error),
         Ok(mut payload) => {
             let codec = payload.codec();
-            let mut first = payload.next().transpose().map_err(decode)?;
-            polling.session = session(first.as_mut(), codec);
+            let first = payload.next().transpose().map_err(decode)?;
+            polling.session = session(first.as_ref(), codec);
             close(polling).await;
             Ok(codec.protocol())
         }
@@ -95,8 +95,8 @@ async fn is_engine_io_1<S: HttpClient>(mut plain: Polling<S>) -> bool {
     plain.protocol = Protocol::V3;
     let Ok(mut payload) = ask(&mut plain).await else { return false };
     let codec = payload.codec();
-    let mut first = payload.next().and_then(Result::ok);
-    plain.session = session(first.as_mut(), codec);
+    let first = payload.next().and_then(Result::ok);
+    plain.session = session(first.as_ref(), codec);
     close(plain).await;
     codec == Codec::v3_engine_io_1()
 }
@@ -107,9 +107,8 @@ async fn ask<S: HttpClient>(polling: &mut Polling<S>) -> Result<Payload, Error> 
 }
 
 /// The session that a first packet opens. Another packet opens none.
-fn session(first: Option<&mut Packet>, codec: Codec) -> Option<Session> {
+fn session(first: Option<&Packet>, codec: Codec) -> Option<Session> {
     let Some(Packet::Open(handshake)) = first else { return None };
-    handshake.protocol = codec.protocol();
     Some(Session { sid: handshake.sid.as_str().into(), codec })
 }
 

@@ -84,8 +84,9 @@ impl<S: HttpClient> LongPolling<S> {
         let Some(opening) = this.opening else { return Poll::Ready(Ok(None)) };
         let opened = ready!(opening.as_mut().poll(cx));
         *this.opening = None;
-        let Opened { polling, bytes, first, rest } = opened?;
-        if let Some(Packet::Open(handshake)) = &first {
+        let Opened { polling, bytes, mut first, rest } = opened?;
+        if let Some(Packet::Open(handshake)) = &mut first {
+            handshake.protocol = polling.codec().protocol();
             *this.max_batch = handshake.max_payload.unwrap_or(DEFAULT_MAX_BATCH);
         }
         *this.batch = Batch::new(polling.codec());
