@@ -2,22 +2,18 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::Uri;
-use hyper::rt::{Read, Write};
 use hyper_util::{
     client::legacy::{Client, connect::Connect},
     rt::{TokioExecutor, TokioTimer},
 };
-use tower::Service;
 
 #[cfg(unix)]
 use super::unix;
 use super::{
     HttpService, Proxy, ProxyConnector, RequestBody, Tcp, Tls, TlsConnector, boxed,
-    clients::{Clients, Http2, Kinds},
+    clients::{Clients, Connector, Http2, Kinds},
     shared::Shared,
 };
-use crate::BoxError;
 
 /// How the default client connects.
 pub(crate) struct Connections {
@@ -100,9 +96,7 @@ fn clients<C>(
 ) -> Clients<Shared<TlsConnector<C>>>
 where
     C: Clone,
-    Shared<TlsConnector<C>>:
-        Connect + Service<Uri, Error: Into<BoxError>, Future: Send> + Clone + Send + Sync + 'static,
-    <Shared<TlsConnector<C>> as Service<Uri>>::Response: Read + Write + Unpin + Send + 'static,
+    Shared<TlsConnector<C>>: Connector,
 {
     let http2 = http2.then(|| Shared::new(direct.clone().http2()));
     let http2 = http2.map(|connector| Http2::new(hyper(connector, HTTP2_IDLE_TIMEOUT)));

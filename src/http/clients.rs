@@ -19,7 +19,7 @@ use hyper::{
     body::Incoming,
     rt::{Read, Write},
 };
-use hyper_util::client::legacy::{Client, Error, ResponseFuture, connect::Connect};
+use hyper_util::client::legacy::{Client, ResponseFuture, connect::Connect};
 use tower::Service;
 
 use super::{
@@ -43,6 +43,27 @@ pub(super) struct Kinds<C> {
     pub(super) proxy: Proxy,
 }
 
+/// What makes connections for a pool of hyper's, and for requests without one.
+pub(super) trait Connector:
+    Connect
+    + Service<Uri, Response: Read + Write + Unpin + Send + 'static, Error: Into<BoxError>, Future: Send>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<C> Connector for C where
+    C: Connect
+        + Service<Uri, Response: Read + Write + Unpin + Send + 'static, Error: Into<BoxError>, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
 impl<C> From<Kinds<C>> for Clients<C> {
     fn from(kinds: Kinds<C>) -> Self {
         Self(Arc::new(kinds))
@@ -55,11 +76,7 @@ impl<C> Clone for Clients<C> {
     }
 }
 
-impl<C> Service<Request<RequestBody>> for Clients<C>
-where
-    C: Connect + Service<Uri, Error: Into<BoxError>, Future: Send> + Clone + Send + Sync + 'static,
-    <C as Service<Uri>>::Response: Read + Write + Unpin + Send + 'static,
-{
+impl<C: Connector> Service<Request<RequestBody>> for Clients<C> {
     type Response = Response<Incoming>;
     type Error = BoxError;
     type Future = Either<ErrInto<ResponseFuture, BoxError>, BoxFuture<'static, Result<Response<Incoming>, BoxError>>>;
@@ -83,7 +100,7 @@ where
             return Either::Left(forwarding.request(request).err_into());
         }
         match http2 {
-            Some(http2) if http2.may_take(request.uri()) => Either::Right(http2.request(request).err_into().boxed()),
+            Some(http2) if http2.may_take(request.uri()) => Either::Right(http2.request(request)),
             _ => Either::Left(direct.request(request).err_into()),
         }
     }
@@ -107,7 +124,7 @@ impl<C: Connect + Clone + Send + Sync + 'static> Http2<C> {
         uri.scheme() == Some(&Scheme::HTTPS) && uri.authority().is_none_or(|server| !without.contains(server))
     }
 
-    fn request(&self, request: Request<RequestBody>) -> BoxFuture<'static, Result<Response<Incoming>, Error>> {
+    fn request(&self, request: Request<RequestBody>) -> BoxFuture<'static, Result<Response<Incoming>, BoxError>> {
         let (server, without) = (request.uri().authority().cloned(), Arc::clone(&self.without));
         let note = move |response: &Response<Incoming>| {
             if response.version() != Version::HTTP_2 {
@@ -118,7 +135,7 @@ impl<C: Connect + Clone + Send + Sync + 'static> Http2<C> {
                 without.extend(server);
             }
         };
-        self.client.request(request).inspect_ok(note).boxed()
+        self.client.request(request).inspect_ok(note).err_into().boxed()
     }
 }
 
