@@ -11,7 +11,7 @@ use std::{
 use engineio_layers::{
     CollectLayer, ExtraHeadersLayer, JsonpLayer, RedirectLayer, RequestTimeoutLayer, TimestampLayer,
 };
-use http::{Method, Uri};
+use http::{Method, Request, Uri};
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
 use super::options::Options;
@@ -20,7 +20,7 @@ use crate::{
     carrier::Carrier,
     custom::Custom,
     endpoint::Endpoint,
-    http::{Collected, HttpService},
+    http::{Collected, HttpService, KeepAlive, RequestBody},
     link::Open,
     polling::{LongPolling, Polling},
     websocket::{self, Upgrade, WebSocket},
@@ -32,9 +32,16 @@ pub(super) struct Stack {
     uri: Uri,
     polling: Arc<Route>,
     websocket: Arc<Route>,
-    resumed: Option<Handshake>,      // of the session to take over
-    jsonp_index: Arc<AtomicU32>,     // JSONP's `j` counts the sessions
-    redirect: Option<RedirectLayer>, // where the handshake was led, all other requests go
+    resumed: Option<Handshake>,  // of the session to take over
+    jsonp_index: Arc<AtomicU32>, // JSONP's `j` counts the sessions
+    shared: Shared,
+}
+
+/// What all requests of one session share.
+#[derive(Clone, Default)]
+struct Shared {
+    redirect: Option<RedirectLayer>, // where the handshake was led, all others go
+    keep_alive: KeepAlive,
 }
 
 /// Where the requests of one transport go, through what, and what is in them.
@@ -48,7 +55,7 @@ struct Route {
 impl Open<Carrier> for Stack {
     fn open(&mut self, transport: Transport, session: Option<&Handshake>) -> Carrier {
         if session.is_none() && self.resumed.is_none() {
-            self.redirect = self.options.redirect();
+            self.shared = Shared { redirect: self.options.redirect(), ..Shared::default() };
         }
         match transport {
             Transport::Polling => Carrier::Polling(Box::pin(self.long_polling())),
@@ -70,31 +77,31 @@ impl Stack {
         let own = options.of(Transport::WebSocket);
         let is_same = Arc::ptr_eq(&own, &polling.options);
         let websocket = if is_same { Arc::clone(&polling) } else { Arc::new(Route::new(&uri, own, http.clone())?) };
-        Ok(Self { options, uri, polling, websocket, resumed, jsonp_index, redirect: None })
+        Ok(Self { options, uri, polling, websocket, resumed, jsonp_index, shared: Shared::default() })
     }
 
     fn long_polling(&mut self) -> LongPolling<Collected> {
         let Options { jsonp, force_jsonp, .. } = *self.options;
-        let plain = self.polling.polling(self.redirect.clone());
+        let plain = self.polling.polling(&self.shared);
         if let Some(handshake) = self.resumed.take() {
             return LongPolling::resume(plain, handshake);
         }
         let jsonp = (jsonp || force_jsonp).then(|| {
             let index = self.jsonp_index.fetch_add(1, Ordering::Relaxed);
-            self.polling.jsonp_polling(self.redirect.clone(), JsonpLayer::new(index))
+            self.polling.jsonp_polling(&self.shared, JsonpLayer::new(index))
         });
         LongPolling::open(plain, jsonp, force_jsonp)
     }
 
     fn websocket(&self, session: Option<&Handshake>) -> WebSocket<websocket::Io> {
-        let upgrade = self.websocket.upgrade(self.redirect.clone());
+        let upgrade = self.websocket.upgrade(&self.shared);
         if let Some(handshake) = session {
             return WebSocket::new(websocket::open_trial(upgrade, handshake.clone()));
         }
         let settings = &self.options.engine;
         let patience = settings.handshake_timeout / 2;
-        let (route, redirect) = (Arc::clone(&self.polling), self.redirect.clone());
-        let polling = move || route.polling(redirect.clone()); // which few servers make necessary
+        let (route, shared) = (Arc::clone(&self.polling), self.shared.clone());
+        let polling = move || route.polling(&shared); // which few servers make necessary
         WebSocket::new(websocket::open_session(upgrade, polling, settings.protocol, patience))
     }
 
@@ -112,7 +119,7 @@ impl Stack {
         let request = endpoint.request(Method::GET, transport, protocol, sid, options.base64)?;
         let mut request = request.body(()).map_err(Error::invalid_request)?;
         request.headers_mut().extend(options.extra_headers.clone()); // replaces what there is of the same names
-        if let Some(redirect) = &self.redirect {
+        if let Some(redirect) = &self.shared.redirect {
             redirect.lead(&mut request).map_err(Error::invalid_request)?;
         }
         #[cfg(feature = "cookies")]
@@ -139,25 +146,25 @@ impl Route {
         Ok(Self { options, endpoint, extra_headers, http })
     }
 
-    fn polling(&self, redirect: Option<RedirectLayer>) -> Polling<Collected> {
+    fn polling(&self, shared: &Shared) -> Polling<Collected> {
         let Options { engine, base64, .. } = &*self.options;
-        Polling::new(self.polling_service(redirect, None), Arc::clone(&self.endpoint), engine.protocol, *base64)
+        Polling::new(self.polling_service(shared, None), Arc::clone(&self.endpoint), engine.protocol, *base64)
     }
 
-    fn jsonp_polling(&self, redirect: Option<RedirectLayer>, jsonp: JsonpLayer) -> Polling<Collected> {
-        let service = self.polling_service(redirect, Some(jsonp));
+    fn jsonp_polling(&self, shared: &Shared, jsonp: JsonpLayer) -> Polling<Collected> {
+        let service = self.polling_service(shared, Some(jsonp));
         Polling::new(service, Arc::clone(&self.endpoint), self.options.engine.protocol, true).jsonp()
     }
 
-    fn polling_service(&self, redirect: Option<RedirectLayer>, jsonp: Option<JsonpLayer>) -> Collected {
+    fn polling_service(&self, shared: &Shared, jsonp: Option<JsonpLayer>) -> Collected {
         let Options { timestamps, request_timeout, .. } = &*self.options;
-        self.service(redirect, jsonp, timestamps.polling, *request_timeout)
+        self.service(shared, jsonp, timestamps.polling, *request_timeout)
     }
 
-    fn upgrade(&self, redirect: Option<RedirectLayer>) -> Upgrade<Collected> {
+    fn upgrade(&self, shared: &Shared) -> Upgrade<Collected> {
         let options = &*self.options;
         Upgrade {
-            http: self.service(redirect, None, options.timestamps.websocket, None),
+            http: self.service(shared, None, options.timestamps.websocket, None),
             endpoint: Arc::clone(&self.endpoint),
             base64: options.base64,
             subprotocols: options.subprotocols.clone(),
@@ -168,13 +175,14 @@ impl Route {
 
     fn service(
         &self,
-        redirect: Option<RedirectLayer>,
+        shared: &Shared,
         jsonp: Option<JsonpLayer>,
         timestamps: bool,
         timeout: Option<Duration>,
     ) -> Collected {
         let options = &*self.options;
         let timestamp = timestamps.then(|| TimestampLayer::new().param(options.timestamps.param.clone()));
+        let Shared { redirect, keep_alive } = shared.clone();
         let layers = ServiceBuilder::new().layer(self.extra_headers.clone()).option_layer(redirect);
         #[cfg(feature = "cookies")]
         let layers = layers.option_layer(options.cookies.clone().map(engineio_layers::CookiesLayer::new));
@@ -183,6 +191,10 @@ impl Route {
             .option_layer(jsonp)
             .option_layer(timeout.map(RequestTimeoutLayer::new))
             .layer(CollectLayer::new(options.engine.max_message_size))
+            .map_request(move |mut request: Request<RequestBody>| {
+                request.extensions_mut().insert(keep_alive.clone());
+                request
+            })
             .service(self.http.clone());
         BoxCloneSyncService::new(service)
     }

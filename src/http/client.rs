@@ -12,6 +12,7 @@ use super::unix;
 use super::{
     HttpService, Proxy, ProxyConnector, RequestBody, Tcp, Tls, TlsConnector, boxed,
     clients::{Clients, Connector, Http2, Kinds},
+    connection::IDLE_TIMEOUT,
     shared::Shared,
 };
 
@@ -115,8 +116,6 @@ fn hyper<C: Connect + Clone>(connector: C, idle_timeout: Duration) -> Client<C, 
     builder.build(connector)
 }
 
-/// Node's HTTP server closes an idle connection after 5 s; a POST that meets that moment can't be repeated.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// A connection of HTTP/2 counts as idle from its last request on, while a poll still hangs, which is for as long as the
 /// server's ping interval: 25 s by default. What becomes of it meanwhile the server tells.
 const HTTP2_IDLE_TIMEOUT: Duration = Duration::from_secs(90);

@@ -8,7 +8,7 @@ use std::{
 
 use futures::{
     FutureExt, TryFutureExt,
-    future::{BoxFuture, Either, ErrInto},
+    future::{BoxFuture, Either, ErrInto, MapOk},
 };
 use http::{
     Request, Response, Uri, Version,
@@ -22,10 +22,7 @@ use hyper::{
 use hyper_util::client::legacy::{Client, ResponseFuture, connect::Connect};
 use tower::Service;
 
-use super::{
-    Proxy, RequestBody,
-    alone::{self, Alone},
-};
+use super::{KeepAlive, Proxy, RequestBody, connection::Reply};
 use crate::BoxError;
 
 /// Where all would make the same connections there is one pool of them, and a WebSocket takes the connection that the
@@ -33,7 +30,7 @@ use crate::BoxError;
 pub(super) struct Clients<C>(Arc<Kinds<C>>);
 
 pub(super) struct Kinds<C> {
-    /// Makes the connections of `direct`, and those that no pool is for.
+    /// Makes the connections of `direct`, and each session's own.
     pub(super) connector: C,
     /// Speaks HTTP/1.1 with the server itself.
     pub(super) direct: Client<C, RequestBody>,
@@ -77,9 +74,9 @@ impl<C> Clone for Clients<C> {
 }
 
 impl<C: Connector> Service<Request<RequestBody>> for Clients<C> {
-    type Response = Response<Incoming>;
+    type Response = Response<Reply>;
     type Error = BoxError;
-    type Future = Either<ErrInto<ResponseFuture, BoxError>, BoxFuture<'static, Result<Response<Incoming>, BoxError>>>;
+    type Future = Either<Pooled, BoxFuture<'static, Result<Response<Reply>, BoxError>>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(())) // as hyper's clients always are
@@ -87,23 +84,29 @@ impl<C: Connector> Service<Request<RequestBody>> for Clients<C> {
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
         let Kinds { connector, direct, forwarding, http2, proxy } = &*self.0;
-        if request.headers().contains_key(UPGRADE) {
-            if request.extensions().get::<Alone>().is_some() {
-                return Either::Right(alone::send(connector.clone(), request).boxed());
-            }
-            return Either::Left(direct.request(request).err_into());
-        }
-        if let Some(proxy) = proxy.forwards(request.uri()) {
+        let is_upgrade = request.headers().contains_key(UPGRADE);
+        if !is_upgrade && let Some(proxy) = proxy.forwards(request.uri()) {
             if let Some(credentials) = proxy.basic_auth() {
                 request.headers_mut().entry(PROXY_AUTHORIZATION).or_insert_with(|| credentials.clone());
             }
-            return Either::Left(forwarding.request(request).err_into());
+            return Either::Left(pooled(forwarding, request));
         }
-        match http2 {
-            Some(http2) if http2.may_take(request.uri()) => Either::Right(http2.request(request)),
-            _ => Either::Left(direct.request(request).err_into()),
+        if let Some(http2) = http2.as_ref().filter(|http2| !is_upgrade && http2.may_take(request.uri())) {
+            return Either::Right(http2.request(request));
+        }
+        let keep_alive = request.extensions_mut().remove::<KeepAlive>();
+        let claim = keep_alive.and_then(|it| it.claim(request.uri()).or_else(|| is_upgrade.then(|| it.open())));
+        match claim {
+            Some(claim) => Either::Right(claim.send(connector.clone(), request).boxed()),
+            None => Either::Left(pooled(direct, request)),
         }
     }
+}
+
+type Pooled = MapOk<ErrInto<ResponseFuture, BoxError>, fn(Response<Incoming>) -> Response<Reply>>;
+
+fn pooled<C: Connector>(client: &Client<C, RequestBody>, request: Request<RequestBody>) -> Pooled {
+    client.request(request).err_into().map_ok(|response| response.map(Reply::from))
 }
 
 /// Asks servers for HTTP/2, each until it has answered by HTTP/1.1.
@@ -114,7 +117,7 @@ pub(super) struct Http2<C> {
     without: Arc<Mutex<HashSet<Authority>>>,
 }
 
-impl<C: Connect + Clone + Send + Sync + 'static> Http2<C> {
+impl<C: Connector> Http2<C> {
     pub(super) fn new(client: Client<C, RequestBody>) -> Self {
         Self { client, without: Arc::default() }
     }
@@ -124,9 +127,9 @@ impl<C: Connect + Clone + Send + Sync + 'static> Http2<C> {
         uri.scheme() == Some(&Scheme::HTTPS) && uri.authority().is_none_or(|server| !without.contains(server))
     }
 
-    fn request(&self, request: Request<RequestBody>) -> BoxFuture<'static, Result<Response<Incoming>, BoxError>> {
+    fn request(&self, request: Request<RequestBody>) -> BoxFuture<'static, Result<Response<Reply>, BoxError>> {
         let (server, without) = (request.uri().authority().cloned(), Arc::clone(&self.without));
-        let note = move |response: &Response<Incoming>| {
+        let note = move |response: &Response<Reply>| {
             if response.version() != Version::HTTP_2 {
                 let mut without = without.lock().unwrap_or_else(PoisonError::into_inner);
                 if without.len() == MAX_NOTED {
@@ -135,7 +138,7 @@ impl<C: Connect + Clone + Send + Sync + 'static> Http2<C> {
                 without.extend(server);
             }
         };
-        self.client.request(request).inspect_ok(note).err_into().boxed()
+        pooled(&self.client, request).inspect_ok(note).boxed()
     }
 }
 

@@ -1,10 +1,11 @@
 //! The HTTP service below everything: hyper by default, or whatever the user puts in its place.
 
-mod alone;
 mod client;
 mod clients;
+mod connection;
 #[cfg(feature = "decompression")]
 mod decompression;
+mod keep_alive;
 mod proxy;
 mod resolver;
 mod shared;
@@ -21,8 +22,8 @@ pub(crate) use hyper_util::client::legacy::connect::Connect;
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 
 pub(crate) use self::{
-    alone::Alone,
     client::{Connections, with_connector},
+    keep_alive::KeepAlive,
 };
 pub use self::{
     proxy::{Proxy, ProxyBuilder, ProxyConnector, ProxyError, ProxyStream},

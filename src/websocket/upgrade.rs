@@ -20,11 +20,7 @@ use super::{
     error::UpgradeError,
     messages::Messages,
 };
-use crate::{
-    BoxError, Error, Protocol, Stage, Transport,
-    endpoint::Endpoint,
-    http::{Alone, HttpClient},
-};
+use crate::{BoxError, Error, Protocol, Stage, Transport, endpoint::Endpoint, http::HttpClient};
 
 /// Opens WebSockets by an ordinary request through an HTTP service, and so through all of its layers.
 #[derive(Debug)]
@@ -43,10 +39,7 @@ impl<S: HttpClient> Upgrade<S> {
         let stage = if sid.is_some() { Stage::Upgrading } else { Stage::Opening };
         let failed = |error: BoxError| Error::transport_failed(Transport::WebSocket, stage, error);
         let key = generate_key();
-        let mut request = self.request(protocol, sid, &key)?;
-        if sid.is_none() {
-            request.extensions_mut().insert(Alone);
-        }
+        let request = self.request(protocol, sid, &key)?;
         trace!(transport = %Transport::WebSocket, method = %request.method(), bytes = 0, "request");
         let http = self.http.ready().await.map_err(failed)?;
         let mut response = http.call(request).await.map_err(failed)?;

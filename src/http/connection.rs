@@ -1,0 +1,140 @@
+//! A connection of HTTP/1.1 that whoever waits for a reply moves on: there is no task to be woken in between.
+
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{Request, Response, Uri};
+use hyper::{
+    body::{Body, Frame, Incoming, SizeHint},
+    client::conn::{TrySendError, http1},
+    rt::{Read, Write},
+};
+use tokio::{task::unconstrained, time::Instant};
+
+use super::{KeepAlive, RequestBody};
+
+/// A connection without a request under way.
+pub(super) struct Connection {
+    server: Uri, // its scheme and authority count
+    sender: http1::SendRequest<RequestBody>,
+    driver: Driver,
+    idle_since: Instant,
+}
+
+impl Connection {
+    pub(super) async fn new<I>(io: I, server: Uri) -> hyper::Result<Self>
+    where
+        I: Read + Write + Unpin + Send + 'static,
+    {
+        let (sender, connection) = http1::handshake(io).await?;
+        let driver = Driver(Some(Box::pin(connection.with_upgrades())));
+        Ok(Self { server, sender, driver, idle_since: Instant::now() })
+    }
+
+    /// Whether a request to this server may go out here.
+    pub(super) fn is_ready_for(&mut self, server: &Uri) -> bool {
+        self.server.scheme() == server.scheme()
+            && self.server.authority() == server.authority()
+            && self.idle_since.elapsed() < IDLE_TIMEOUT
+            && self.driver.drive(&mut unheard())
+            && self.sender.is_ready()
+    }
+
+    /// Sends a request. When the reply has been read, the connection goes to `keep_alive`.
+    pub(super) async fn send(
+        self,
+        request: Request<RequestBody>,
+        keep_alive: KeepAlive,
+    ) -> Result<Response<Reply>, TrySendError<Request<RequestBody>>> {
+        let Self { server, mut sender, mut driver, .. } = self;
+        let mut response = pin!(unconstrained(sender.try_send_request(request))); // it waits for nothing but the driver
+        let response = poll_fn(|cx| {
+            driver.drive(cx);
+            response.as_mut().poll(&mut unheard())
+        });
+        let response = response.await?;
+        let connection = Self { server, sender, driver, idle_since: Instant::now() };
+        Ok(response.map(|body| Reply { body, connection: Some((connection, keep_alive)) }.kept_if_read()))
+    }
+}
+
+/// Moves a connection on, up to its end.
+struct Driver(Option<BoxFuture<'static, hyper::Result<()>>>);
+
+impl Driver {
+    /// Tells whether the connection goes on. How it has ended, those hear who wait for something of it.
+    fn drive(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.0.as_mut().is_some_and(|driver| driver.as_mut().poll(cx).is_ready()) {
+            self.0 = None;
+        }
+        self.0.is_some()
+    }
+}
+
+/// For what is polled again, and in earnest, after the driver.
+fn unheard() -> Context<'static> {
+    Context::from_waker(Waker::noop())
+}
+
+/// The body of a reply, which moves its connection on.
+pub(super) struct Reply {
+    body: Incoming,
+    connection: Option<(Connection, KeepAlive)>, // or a task does
+}
+
+impl Reply {
+    /// Lets go of the connection when all has come.
+    fn kept_if_read(mut self) -> Self {
+        self.keep_if(self.body.is_end_stream());
+        self
+    }
+
+    fn keep_if(&mut self, is_read: bool) {
+        if let Some((mut connection, keep_alive)) = self.connection.take_if(|_| is_read) {
+            connection.idle_since = Instant::now();
+            keep_alive.keep(connection);
+        }
+    }
+}
+
+impl From<Incoming> for Reply {
+    fn from(body: Incoming) -> Self {
+        Self { body, connection: None }
+    }
+}
+
+impl Body for Reply {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        let Self { body, connection } = &mut *self;
+        let mut body = Pin::new(body);
+        let Some((connection, _)) = connection else { return body.poll_frame(cx) };
+        let mut frame = body.as_mut().poll_frame(&mut unheard()); // asks for it, if it is not here
+        if frame.is_pending() {
+            connection.driver.drive(cx);
+            frame = body.as_mut().poll_frame(&mut unheard());
+        }
+        let is_read = matches!(frame, Poll::Ready(None)) || body.is_end_stream();
+        self.keep_if(is_read);
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Node's HTTP server closes an idle connection after 5 s; a POST that meets that moment can't be repeated.
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
