@@ -86,16 +86,8 @@ impl Link for Carrier {
         forward!(self, link => link.is_silent())
     }
 
-    fn has_unread(&self) -> bool {
-        forward!(self, link => link.has_unread())
-    }
-
     fn poll_ahead(self: Pin<&mut Self>, cx: &mut Context<'_>) {
         forward!(self.get_mut(), link => link.as_mut().poll_ahead(cx));
-    }
-
-    fn take_asked(self: Pin<&mut Self>) -> bool {
-        forward!(self.get_mut(), link => link.as_mut().take_asked())
     }
 
     fn take_polls(self: Pin<&mut Self>) -> (u32, u32) {

@@ -54,18 +54,8 @@ pub(crate) trait Link: Stream<Item = Result<Packet, Error>> + Sink<Packet, Error
         true
     }
 
-    /// Whether there is more to be read, though its stream was pending a moment ago: it has had us woken then.
-    fn has_unread(&self) -> bool {
-        false
-    }
-
     /// Keeps going what it has begun, while it is not read from.
     fn poll_ahead(self: Pin<&mut Self>, _cx: &mut Context<'_>) {}
-
-    /// Whether it has begun a GET since this was last asked, which may not be written yet.
-    fn take_asked(self: Pin<&mut Self>) -> bool {
-        false
-    }
 
     /// How many GETs were sent and answered since this was last asked, up to the last reply that was read.
     fn take_polls(self: Pin<&mut Self>) -> (u32, u32) {

@@ -5,9 +5,7 @@ mod slot;
 
 use std::{
     fmt,
-    future::Future,
-    mem,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Instant,
@@ -15,7 +13,7 @@ use std::{
 
 use futures::{Sink, Stream};
 use pin_project_lite::pin_project;
-use tokio::{task::yield_now, time::Sleep};
+use tokio::time::Sleep;
 use tracing::{Span, debug_span, field::Empty};
 
 use self::slot::Slot;
@@ -42,8 +40,6 @@ pin_project! {
         fed: usize, // packets since it was last driven
         fed_bytes: usize,
         read_at: Instant, // when it was last read from
-        asked: bool,   // for more, by a GET that may not be written yet
-        yielded: bool, // for that, and no event was taken since
         opener: Option<Opener<L>>, // none once nothing more is to be opened
         wakers: Arc<Wakers>,
         span: Span, // of the session
@@ -78,8 +74,6 @@ impl<L: Link + Unpin> Upgrading<L> {
             fed: 0,
             fed_bytes: 0,
             read_at: now,
-            asked: false,
-            yielded: false,
             opener,
             wakers: Arc::default(),
             span: debug_span!("engineio", sid = Empty), // which is known once it is open
@@ -128,13 +122,6 @@ impl<L: Link + Unpin> Stream for Upgrading<L> {
         if !is_over(&self.engine) && (self.wakers.is_woken() || !self.engine.has_event()) {
             self.as_mut().drive(Half::Reader, cx);
         }
-        let asked = mem::take(self.as_mut().project().asked);
-        if asked && self.has_news() && !mem::replace(self.as_mut().project().yielded, true) {
-            // The GET that has just begun is written by a task of the HTTP client's: before the events are taken, so that
-            // the server is at work meanwhile.
-            let _ = pin!(yield_now()).poll(cx);
-            return Poll::Pending;
-        }
         let was_full = !self.engine.wants_read();
         let event = self.as_mut().project().engine.poll_event();
         if was_full && (self.engine.wants_read() || self.engine.state() == State::Closed) {
@@ -144,10 +131,7 @@ impl<L: Link + Unpin> Stream for Upgrading<L> {
         }
         match event {
             None if !is_over(&self.engine) => Poll::Pending,
-            event => {
-                *self.project().yielded = false;
-                Poll::Ready(event)
-            }
+            event => Poll::Ready(event),
         }
     }
 }

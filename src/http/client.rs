@@ -12,7 +12,7 @@ use super::unix;
 use super::{
     HttpService, Proxy, ProxyConnector, RequestBody, Tcp, Tls, TlsConnector, boxed,
     clients::{Clients, Connector, Http2, Kinds},
-    connection::IDLE_TIMEOUT,
+    keep_alive::IDLE_TIMEOUT,
     shared::Shared,
 };
 
@@ -101,10 +101,8 @@ where
 {
     let http2 = http2.then(|| Shared::new(direct.clone().http2()));
     let http2 = http2.map(|connector| Http2::new(hyper(connector, HTTP2_IDLE_TIMEOUT)));
-    let connector = Shared::new(direct);
-    let direct = hyper(connector.clone(), IDLE_TIMEOUT);
     let forwarding = hyper(Shared::new(forwarding), IDLE_TIMEOUT);
-    Kinds { connector, direct, forwarding, http2, proxy }.into()
+    Kinds { connector: Shared::new(direct), forwarding, http2, proxy }.into()
 }
 
 fn hyper<C: Connect + Clone>(connector: C, idle_timeout: Duration) -> Client<C, RequestBody> {

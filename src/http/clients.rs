@@ -25,15 +25,13 @@ use tower::Service;
 use super::{KeepAlive, Proxy, RequestBody, connection::Reply};
 use crate::BoxError;
 
-/// Where all would make the same connections there is one pool of them, and a WebSocket takes the connection that the
-/// handshake has made. Clones share them: a session has several, and a client of hyper's is much to clone.
+/// What speaks HTTP/1.1 with the server itself goes over its session's connections, all else through pools. Clones share
+/// them: a session has several, and a client of hyper's is much to clone.
 pub(super) struct Clients<C>(Arc<Kinds<C>>);
 
 pub(super) struct Kinds<C> {
-    /// Makes the connections of `direct`, and each session's own.
+    /// Makes the connections of each session.
     pub(super) connector: C,
-    /// Speaks HTTP/1.1 with the server itself.
-    pub(super) direct: Client<C, RequestBody>,
     /// Leaves requests to proxies that forward them.
     pub(super) forwarding: Client<C, RequestBody>,
     pub(super) http2: Option<Http2<C>>,
@@ -83,7 +81,7 @@ impl<C: Connector> Service<Request<RequestBody>> for Clients<C> {
     }
 
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
-        let Kinds { connector, direct, forwarding, http2, proxy } = &*self.0;
+        let Kinds { connector, forwarding, http2, proxy } = &*self.0;
         let is_upgrade = request.headers().contains_key(UPGRADE);
         if !is_upgrade && let Some(proxy) = proxy.forwards(request.uri()) {
             if let Some(credentials) = proxy.basic_auth() {
@@ -94,12 +92,8 @@ impl<C: Connector> Service<Request<RequestBody>> for Clients<C> {
         if let Some(http2) = http2.as_ref().filter(|http2| !is_upgrade && http2.may_take(request.uri())) {
             return Either::Right(http2.request(request));
         }
-        let keep_alive = request.extensions_mut().remove::<KeepAlive>();
-        let claim = keep_alive.and_then(|it| it.claim(request.uri()).or_else(|| is_upgrade.then(|| it.open())));
-        match claim {
-            Some(claim) => Either::Right(claim.send(connector.clone(), request).boxed()),
-            None => Either::Left(pooled(direct, request)),
-        }
+        let keep_alive = request.extensions_mut().remove::<KeepAlive>().unwrap_or_default();
+        Either::Right(keep_alive.send(connector.clone(), request).boxed())
     }
 }
 

@@ -4,12 +4,11 @@ use std::{
     future::poll_fn,
     pin::{Pin, pin},
     task::{Context, Poll, Waker},
-    time::Duration,
 };
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{Request, Response, Uri};
+use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::{
     body::{Body, Frame, Incoming, SizeHint},
     client::conn::{TrySendError, http1},
@@ -17,14 +16,17 @@ use hyper::{
 };
 use tokio::{task::unconstrained, time::Instant};
 
-use super::{KeepAlive, RequestBody};
+use super::{
+    RequestBody,
+    keep_alive::{IDLE_TIMEOUT, KeepAlive},
+};
 
 /// A connection without a request under way.
 pub(super) struct Connection {
     server: Uri, // its scheme and authority count
     sender: http1::SendRequest<RequestBody>,
     driver: Driver,
-    idle_since: Instant,
+    idle_until: Instant,
 }
 
 impl Connection {
@@ -34,16 +36,22 @@ impl Connection {
     {
         let (sender, connection) = http1::handshake(io).await?;
         let driver = Driver(Some(Box::pin(connection.with_upgrades())));
-        Ok(Self { server, sender, driver, idle_since: Instant::now() })
+        Ok(Self { server, sender, driver, idle_until: Instant::now() + IDLE_TIMEOUT })
     }
 
-    /// Whether a request to this server may go out here.
-    pub(super) fn is_ready_for(&mut self, server: &Uri) -> bool {
-        self.server.scheme() == server.scheme()
+    /// Gives it back if a request to this server may go out here.
+    pub(super) fn ready_for(mut self, server: &Uri) -> Option<Self> {
+        let is_ready = self.server.scheme() == server.scheme()
             && self.server.authority() == server.authority()
-            && self.idle_since.elapsed() < IDLE_TIMEOUT
+            && self.idle_until > Instant::now()
             && self.driver.drive(&mut unheard())
-            && self.sender.is_ready()
+            && self.sender.is_ready();
+        is_ready.then_some(self)
+    }
+
+    /// When it is to be closed, unless a request takes it before.
+    pub(super) fn idle_until(&self) -> Instant {
+        self.idle_until
     }
 
     /// Sends a request. When the reply has been read, the connection goes to `keep_alive`.
@@ -53,14 +61,18 @@ impl Connection {
         keep_alive: KeepAlive,
     ) -> Result<Response<Reply>, TrySendError<Request<RequestBody>>> {
         let Self { server, mut sender, mut driver, .. } = self;
+        let method = request.method().clone();
         let mut response = pin!(unconstrained(sender.try_send_request(request))); // it waits for nothing but the driver
         let response = poll_fn(|cx| {
             driver.drive(cx);
             response.as_mut().poll(&mut unheard())
         });
         let response = response.await?;
-        let connection = Self { server, sender, driver, idle_since: Instant::now() };
-        Ok(response.map(|body| Reply { body, connection: Some((connection, keep_alive)) }.kept_if_read()))
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            poll_fn(|cx| if driver.drive(cx) { Poll::Pending } else { Poll::Ready(()) }).await; // it hands the stream over
+        }
+        let connection = Self { server, sender, driver, idle_until: Instant::now() + IDLE_TIMEOUT };
+        Ok(response.map(|body| Reply { body, driven: Some((connection, method, keep_alive)) }.kept_if_read()))
     }
 }
 
@@ -85,7 +97,7 @@ fn unheard() -> Context<'static> {
 /// The body of a reply, which moves its connection on.
 pub(super) struct Reply {
     body: Incoming,
-    connection: Option<(Connection, KeepAlive)>, // or a task does
+    driven: Option<(Connection, Method, KeepAlive)>, // or a task does that
 }
 
 impl Reply {
@@ -96,16 +108,15 @@ impl Reply {
     }
 
     fn keep_if(&mut self, is_read: bool) {
-        if let Some((mut connection, keep_alive)) = self.connection.take_if(|_| is_read) {
-            connection.idle_since = Instant::now();
-            keep_alive.keep(connection);
+        if let Some((connection, after, keep_alive)) = self.driven.take_if(|_| is_read) {
+            keep_alive.keep(Connection { idle_until: Instant::now() + IDLE_TIMEOUT, ..connection }, &after);
         }
     }
 }
 
 impl From<Incoming> for Reply {
     fn from(body: Incoming) -> Self {
-        Self { body, connection: None }
+        Self { body, driven: None }
     }
 }
 
@@ -114,9 +125,9 @@ impl Body for Reply {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        let Self { body, connection } = &mut *self;
+        let Self { body, driven } = &mut *self;
         let mut body = Pin::new(body);
-        let Some((connection, _)) = connection else { return body.poll_frame(cx) };
+        let Some((connection, ..)) = driven else { return body.poll_frame(cx) };
         let mut frame = body.as_mut().poll_frame(&mut unheard()); // asks for it, if it is not here
         if frame.is_pending() {
             connection.driver.drive(cx);
@@ -135,6 +146,3 @@ impl Body for Reply {
         self.body.size_hint()
     }
 }
-
-/// Node's HTTP server closes an idle connection after 5 s; a POST that meets that moment can't be repeated.
-pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(4);

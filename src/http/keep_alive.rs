@@ -1,18 +1,23 @@
-//! The connection that a session keeps between its requests.
+//! The connections that a session keeps between its requests.
 
 use std::{
-    fmt, mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    fmt, iter,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
 };
 
 use http::{
-    HeaderValue, Request, Response, Uri, Version,
+    HeaderValue, Method, Request, Response, Uri, Version,
     header::{Entry, HOST},
     uri::PathAndQuery,
 };
 use hyper::{
     client::conn::TrySendError,
     rt::{Read, Write},
+};
+use tokio::{
+    task::AbortHandle,
+    time::{Instant, sleep_until},
 };
 use tower::{Service, ServiceExt};
 
@@ -22,59 +27,18 @@ use super::{
 };
 use crate::BoxError;
 
-/// Among a request's extensions: the connection that the session's first request has opened, which those that follow take
-/// in turn, and a WebSocket for good. What goes on beside them is the pool's, which would be a fifth of what opening a
-/// session costs.
+/// Among a request's extensions: the connections of its session. A request takes one that is idle or opens one, and gives
+/// it back with its reply; a WebSocket takes the one that has begun the session, for good.
 #[derive(Clone, Default)]
-pub(crate) struct KeepAlive(Arc<Mutex<State>>);
+pub(crate) struct KeepAlive(Arc<Mutex<Kept>>);
 
 #[derive(Default)]
-enum State {
-    #[default]
-    Unopened,
-    Idle(Connection),
-    Busy, // or closed
+struct Kept {
+    idle: Vec<Connection>,
+    closer: Option<AbortHandle>, // of the task that closes those that stay idle
 }
 
 impl KeepAlive {
-    /// Claims the connection for a request, unless another has it.
-    pub(super) fn claim(&self, server: &Uri) -> Option<Claim> {
-        let connection = match mem::replace(&mut *self.state(), State::Busy) {
-            State::Unopened => None,
-            State::Idle(mut connection) => connection.is_ready_for(server).then_some(connection),
-            State::Busy => return None,
-        };
-        Some(Claim { connection, keep_alive: self.clone() })
-    }
-
-    /// Has a connection of its own opened, whatever there is.
-    pub(super) fn open(&self) -> Claim {
-        Claim { connection: None, keep_alive: self.clone() }
-    }
-
-    /// Keeps a connection for the next request.
-    pub(super) fn keep(&self, connection: Connection) {
-        *self.state() = State::Idle(connection);
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for KeepAlive {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeepAlive").finish_non_exhaustive()
-    }
-}
-
-/// What one request has of a session's connection.
-pub(super) struct Claim {
-    connection: Option<Connection>, // otherwise it is to be opened
-    keep_alive: KeepAlive,
-}
-
-impl Claim {
     /// Sends a request to a server itself, and moves its connection on.
     pub(super) async fn send<C>(
         self,
@@ -84,15 +48,14 @@ impl Claim {
     where
         C: Service<Uri, Response: Read + Write + Unpin + Send + 'static, Error: Into<BoxError>>,
     {
-        let Self { connection, keep_alive } = self;
         let server = request.uri().clone();
         if let (Entry::Vacant(header), Some(host)) = (request.headers_mut().entry(HOST), host(&server)) {
             header.insert(HeaderValue::try_from(host)?);
         }
         *request.version_mut() = Version::HTTP_11; // whatever a layer has made of it
         *request.uri_mut() = server.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")).into();
-        if let Some(connection) = connection {
-            match connection.send(request, keep_alive.clone()).await {
+        if let Some(connection) = self.take(&server) {
+            match connection.send(request, self.clone()).await {
                 Ok(response) => return Ok(response),
                 Err(mut error) => match error.take_message() {
                     Some(unsent) => request = unsent, // it was closed just then
@@ -102,9 +65,69 @@ impl Claim {
         }
         let io = connector.oneshot(server.clone()).await.map_err(Into::into)?;
         let connection = Connection::new(io, server).await?;
-        Ok(connection.send(request, keep_alive).await.map_err(TrySendError::into_error)?)
+        Ok(connection.send(request, self).await.map_err(TrySendError::into_error)?)
+    }
+
+    /// Takes a connection to this server. Those that turn out to be of no use are closed.
+    fn take(&self, server: &Uri) -> Option<Connection> {
+        let mut kept = self.kept();
+        iter::from_fn(|| kept.idle.pop()).find_map(|connection| connection.ready_for(server))
+    }
+
+    /// Keeps a connection for the next request. After a GET that follows at once, after a POST it may be long.
+    pub(super) fn keep(&self, connection: Connection, after: &Method) {
+        let mut kept = self.kept();
+        if kept.idle.len() == MAX_KEPT {
+            return;
+        }
+        kept.idle.push(connection);
+        if after == Method::POST && kept.closer.is_none() {
+            let closer = tokio::spawn(close_idle(Arc::downgrade(&self.0)));
+            kept.closer = Some(closer.abort_handle());
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl fmt::Debug for KeepAlive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeepAlive").field("idle", &self.kept().idle.len()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(closer) = &self.closer {
+            closer.abort();
+        }
+    }
+}
+
+/// Closes connections once they have been idle for long.
+async fn close_idle(kept: Weak<Mutex<Kept>>) {
+    let mut at = Instant::now() + IDLE_TIMEOUT;
+    loop {
+        sleep_until(at).await;
+        let Some(kept) = kept.upgrade().map(KeepAlive) else { return };
+        let mut kept = kept.kept();
+        kept.idle.retain(|connection| connection.idle_until() > Instant::now());
+        match kept.idle.iter().map(Connection::idle_until).min() {
+            Some(next) => at = next,
+            None => {
+                kept.closer = None;
+                return;
+            }
+        }
+    }
+}
+
+/// How many connections are kept: one for GETs, one for POSTs.
+const MAX_KEPT: usize = 2;
+/// Node's HTTP server closes an idle connection after 5 s; a POST that meets that moment can't be repeated.
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// What the `Host` header says: no user, and no port that goes without saying.
 fn host(uri: &Uri) -> Option<String> {
@@ -121,10 +144,10 @@ mod tests {
         convert::Infallible,
         error::Error,
         future::{poll_fn, ready},
-        io, iter,
-        pin::pin,
+        io,
+        pin::{Pin, pin},
         sync::atomic::{AtomicUsize, Ordering},
-        time::Duration,
+        task::{Context, Poll},
     };
 
     use bytes::Bytes;
@@ -137,8 +160,10 @@ mod tests {
     };
     use hyper_util::rt::TokioIo;
     use tokio::{
-        task::{JoinHandle, coop::consume_budget},
-        time::advance,
+        io::{AsyncRead, AsyncWrite, ReadBuf},
+        runtime::Handle,
+        task::{JoinHandle, coop::consume_budget, yield_now},
+        time::{advance, sleep},
     };
     use tower::service_fn;
 
@@ -164,7 +189,11 @@ mod tests {
             assert!(latest.await.is_err_and(|error| error.is_cancelled()), "it was open");
         }
 
-        async fn send(&self, claim: Claim, request: Request<RequestBody>) -> Result<Response<Reply>, BoxError> {
+        async fn send(
+            &self,
+            keep_alive: &KeepAlive,
+            request: Request<RequestBody>,
+        ) -> Result<Response<Reply>, BoxError> {
             let server = self.clone();
             let connector = service_fn(move |_: Uri| {
                 let (ours, theirs) = tokio::io::duplex(1 << 10);
@@ -175,22 +204,58 @@ mod tests {
                 *server.latest.lock().expect("nobody panics") = Some(task);
                 ready(Ok::<_, Infallible>(TokioIo::new(ours)))
             });
-            claim.send(connector, request).await
+            keep_alive.clone().send(connector, request).await
         }
 
-        /// Sends a request and reads its reply, and gives that with its body's length.
-        async fn ask(&self, keep_alive: &KeepAlive, uri: &'static str, body: usize) -> (Response<()>, usize) {
-            let request = request(uri, body);
-            let claim = keep_alive.claim(request.uri()).expect("nothing else is under way");
-            let response = self.send(claim, request).await.expect("it is answered");
-            let (head, body) = response.into_parts();
-            let body = body.collect().await.expect("it comes whole").to_bytes();
-            (Response::from_parts(head, ()), body.len())
+        /// Sends a request and reads its reply; gives its length.
+        async fn ask(&self, keep_alive: &KeepAlive, request: Request<RequestBody>) -> usize {
+            let response = self.send(keep_alive, request).await.expect("it is answered");
+            read(response).await
+        }
+
+        /// Waits until the connection that was opened last is closed.
+        async fn closed(&self) {
+            let latest = self.latest.lock().expect("nobody panics").take().expect("there is one");
+            latest.await.expect("it ends");
         }
     }
 
-    fn request(uri: &'static str, body: usize) -> Request<RequestBody> {
+    async fn read(response: Response<Reply>) -> usize {
+        response.into_body().collect().await.expect("it comes whole").to_bytes().len()
+    }
+
+    fn get(uri: &'static str) -> Request<RequestBody> {
+        Request::get(uri).body(Full::default()).expect("it is valid")
+    }
+
+    fn post(uri: &'static str, body: usize) -> Request<RequestBody> {
         Request::post(uri).body(Full::from(vec![7; body])).expect("it is valid")
+    }
+
+    /// A connection that turns out to be closed when it is looked at for the second time.
+    struct Closed {
+        looks: usize,
+    }
+
+    impl AsyncRead for Closed {
+        fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            self.looks += 1;
+            if self.looks == 1 { Poll::Pending } else { Poll::Ready(Ok(())) }
+        }
+    }
+
+    impl AsyncWrite for Closed {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
     }
 
     /// Answers as much as it is asked: in one piece, in many, or with nothing, and then it may close.
@@ -214,98 +279,131 @@ mod tests {
     #[tokio::test]
     async fn requests_take_turns_on_one_connection() {
         let (server, keep_alive) = (Server::default(), KeepAlive::default());
-        for (uri, sent, received) in [
-            ("http://a/", 10, 10),
-            ("http://a/", 10_000, 10_000),
-            ("http://a/pieces", 5_000, 5_000),
-            ("http://a/nothing", 10, 0),
-            ("http://a/", 0, 0),
+        for (request, expected) in [
+            (post("http://a/", 10), 10),
+            (post("http://a/", 10_000), 10_000),
+            (post("http://a/pieces", 5_000), 5_000),
+            (post("http://a/nothing", 10), 0),
+            (get("http://a/"), 0),
+            (get("http://a"), 0),
         ] {
-            let (_, length) = server.ask(&keep_alive, uri, sent).await;
-            assert_eq!(length, received, "{uri}");
+            assert_eq!(server.ask(&keep_alive, request).await, expected);
         }
         assert_eq!(server.connections(), 1);
     }
 
     #[tokio::test]
-    async fn what_goes_on_beside_a_request_has_no_claim() {
+    async fn as_many_are_kept_as_polling_needs() {
         let (server, keep_alive) = (Server::default(), KeepAlive::default());
-        let uri = Uri::from_static("http://a/");
-        let claim = keep_alive.claim(&uri).expect("there is nothing yet");
-        assert!(keep_alive.claim(&uri).is_none());
-        let response = server.send(claim, request("http://a/", 10)).await.expect("it is answered");
-        assert!(keep_alive.claim(&uri).is_none(), "its reply is still to be read");
-        response.into_body().collect().await.expect("it comes whole");
-        assert!(keep_alive.claim(&uri).is_some());
+        for _ in 0..3 {
+            let first = server.send(&keep_alive, post("http://a/", 10)).await.expect("it is answered");
+            server.ask(&keep_alive, post("http://a/", 10)).await;
+            read(first).await;
+        }
+        assert_eq!(server.connections(), 2);
+
+        let mut replies = Vec::new();
+        for _ in 0..3 {
+            replies.push(server.send(&keep_alive, post("http://a/", 10)).await.expect("it is answered"));
+        }
+        for reply in replies {
+            read(reply).await;
+        }
+        assert_eq!(server.connections(), 3);
+        server.closed().await;
+        assert_eq!(keep_alive.kept().idle.len(), 2);
     }
 
     #[tokio::test]
     async fn a_reply_that_nobody_reads_takes_its_connection_along() {
         let (server, keep_alive) = (Server::default(), KeepAlive::default());
-        let claim = keep_alive.claim(&Uri::from_static("http://a/")).expect("there is nothing yet");
-        drop(server.send(claim, request("http://a/", 10_000)).await.expect("it is answered"));
-        assert!(keep_alive.claim(&Uri::from_static("http://a/")).is_none());
+        drop(server.send(&keep_alive, post("http://a/", 10_000)).await.expect("it is answered"));
+        server.closed().await;
+        server.ask(&keep_alive, get("http://a/")).await;
+        assert_eq!(server.connections(), 2);
     }
 
     #[tokio::test]
     async fn another_server_has_another_connection() {
         let (server, keep_alive) = (Server::default(), KeepAlive::default());
-        for (uri, connections) in [("http://a/", 1), ("http://b/", 2), ("http://b:81/", 3), ("https://b:81/", 4)] {
-            server.ask(&keep_alive, uri, 10).await;
-            assert_eq!(server.connections(), connections, "{uri}");
+        let uris = ["http://a/", "http://b/", "http://b:81/", "https://b:81/"];
+        for (before, uri) in uris.into_iter().enumerate() {
+            server.ask(&keep_alive, get(uri)).await;
+            assert_eq!(server.connections(), before + 1, "{uri}");
         }
     }
 
     #[tokio::test]
     async fn a_connection_that_the_server_has_closed_is_replaced() {
         let (server, keep_alive) = (Server::default(), KeepAlive::default());
-        server.ask(&keep_alive, "http://a/", 10).await;
+        server.ask(&keep_alive, get("http://a/last")).await;
+        server.closed().await;
+        server.ask(&keep_alive, get("http://a/")).await;
         server.close().await;
-        server.ask(&keep_alive, "http://a/last", 10).await;
-        assert_eq!(server.connections(), 2);
-        let claim = keep_alive.claim(&Uri::from_static("http://a/"));
-        assert!(claim.is_none_or(|claim| claim.connection.is_none()), "it was the last");
+        server.ask(&keep_alive, get("http://a/")).await;
+        assert_eq!(server.connections(), 3);
     }
 
     #[tokio::test]
-    async fn a_request_that_finds_its_connection_closed_goes_over_another() {
+    async fn a_request_that_meets_the_end_of_its_connection_goes_over_another() {
         let (server, keep_alive) = (Server::default(), KeepAlive::default());
-        server.ask(&keep_alive, "http://a/", 10).await;
-        let claim = keep_alive.claim(&Uri::from_static("http://a/")).expect("nothing is under way");
-        assert!(claim.connection.is_some(), "it seems to be open");
-        server.close().await;
-        let response = server.send(claim, request("http://a/", 123)).await.expect("it is answered");
-        assert_eq!(response.into_body().collect().await.expect("it comes whole").to_bytes().len(), 123);
-        assert_eq!(server.connections(), 2);
+        let io = TokioIo::new(Closed { looks: 0 });
+        let connection = Connection::new(io, Uri::from_static("http://a/")).await.expect("it seems to be open");
+        keep_alive.keep(connection, &Method::GET);
+        assert_eq!(server.ask(&keep_alive, post("http://a/", 123)).await, 123);
+        assert_eq!(server.connections(), 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_was_idle_for_long_is_not_trusted() {
         let (server, keep_alive) = (Server::default(), KeepAlive::default());
-        server.ask(&keep_alive, "http://a/", 10).await;
-        advance(Duration::from_millis(3_999)).await;
-        server.ask(&keep_alive, "http://a/", 10).await;
-        assert_eq!(server.connections(), 1);
-        advance(Duration::from_secs(4)).await;
-        server.ask(&keep_alive, "http://a/", 10).await;
-        assert_eq!(server.connections(), 2);
+        for (idle, connections) in [(0, 1), (3_999, 1), (4_000, 2)] {
+            advance(Duration::from_millis(idle)).await;
+            server.ask(&keep_alive, get("http://a/")).await;
+            assert_eq!(server.connections(), connections, "after {idle} ms");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_post_a_connection_is_closed_once_it_was_idle_for_long() {
+        let (server, keep_alive) = (Server::default(), KeepAlive::default());
+        let begun = Instant::now();
+        server.ask(&keep_alive, post("http://a/", 10)).await;
+        sleep(Duration::from_secs(3)).await;
+        server.ask(&keep_alive, post("http://a/", 10)).await;
+        server.closed().await;
+        assert_eq!((begun.elapsed(), server.connections()), (Duration::from_secs(7), 1));
+
+        server.ask(&keep_alive, post("http://a/", 10)).await;
+        server.closed().await;
+        assert_eq!((begun.elapsed(), server.connections()), (Duration::from_secs(11), 2));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_left_of_a_session() {
+        let (server, keep_alive) = (Server::default(), KeepAlive::default());
+        server.ask(&keep_alive, post("http://a/", 10)).await;
+        drop(keep_alive);
+        server.closed().await;
+        while Handle::current().metrics().num_alive_tasks() > 0 {
+            yield_now().await;
+        }
     }
 
     #[tokio::test]
     async fn requests_go_on_wherever_the_budget_of_the_task_ends() {
         let (server, keep_alive) = (Server::default(), KeepAlive::default());
         for used in 0..=128 {
-            let mut asked = pin!(server.ask(&keep_alive, "http://a/pieces", 500));
+            let mut asked = pin!(server.ask(&keep_alive, post("http://a/pieces", 500)));
             let mut is_short = false;
-            let (_, length) = poll_fn(|cx| {
+            let length = poll_fn(|cx| {
                 is_short = !is_short; // every other time
                 for _ in 0..if is_short { used } else { 0 } {
                     let _ = pin!(consume_budget()).poll(cx);
                 }
                 asked.as_mut().poll(cx)
-            })
-            .await;
-            assert_eq!(length, 500);
+            });
+            assert_eq!(length.await, 500);
         }
         assert_eq!(server.connections(), 1);
     }
@@ -317,8 +415,7 @@ mod tests {
             let io = tokio_test::io::Builder::new().read_error(io::Error::other("alert")).build();
             ready(Ok::<_, Infallible>(TokioIo::new(io)))
         });
-        let claim = KeepAlive::default().claim(&Uri::from_static("https://a/")).expect("there is nothing yet");
-        let error = claim.send(connector, request("https://a/", 10)).await.err().expect("it fails");
+        let error = KeepAlive::default().send(connector, post("https://a/", 10)).await.err().expect("it fails");
         let mut sources = iter::successors(Some(&*error as &(dyn Error + 'static)), |&error| error.source());
         assert!(sources.any(|source| source.to_string() == "alert"), "{error:?}");
     }

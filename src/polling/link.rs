@@ -1,12 +1,11 @@
 use std::{
     fmt, mem,
-    pin::{Pin, pin},
+    pin::Pin,
     task::{Context, Poll, ready},
 };
 
 use futures::{Sink, Stream, future::BoxFuture};
 use pin_project_lite::pin_project;
-use tokio::task::yield_now;
 
 use super::{
     call::{Call, Polling, decode},
@@ -35,7 +34,6 @@ pin_project! {
         paused: bool,
         close_sent: bool,
         polls: (u32, u32),
-        asked: bool, // by a GET that a task of the HTTP client's may not have written yet
         traffic: Traffic,
     }
 }
@@ -73,7 +71,6 @@ impl<S: HttpClient> LongPolling<S> {
             paused: false,
             close_sent: false,
             polls: (0, 0),
-            asked: false,
             traffic: Traffic::default(),
         }
     }
@@ -125,7 +122,6 @@ impl<S: HttpClient> LongPolling<S> {
         let may = is_open && !*this.paused && !*this.close_sent;
         if may {
             this.polls.0 += 1;
-            *this.asked = true;
             this.get.begin(Call::Poll);
         }
         may
@@ -154,10 +150,7 @@ impl<S: HttpClient> Stream for LongPolling<S> {
                     return Poll::Pending; // whoever lifts the pause polls again
                 }
             } else if self.payload.len() >= LONG && !self.payload.ends_in_control() && self.as_mut().ask() {
-                // A task of the HTTP client's writes the request: it gets its turn first.
-                self.as_mut().poll_ahead(cx);
-                let _ = pin!(yield_now()).poll(cx);
-                return Poll::Pending;
+                self.as_mut().poll_ahead(cx); // the server is at work while this reply is read
             }
         }
     }
@@ -224,19 +217,11 @@ impl<S: HttpClient> Link for LongPolling<S> {
         self.get.is_idle() && self.post.is_idle() && self.payload.is_ended() && self.batch.is_empty()
     }
 
-    fn has_unread(&self) -> bool {
-        !self.payload.is_ended()
-    }
-
     fn poll_ahead(self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let this = self.project();
         if let Some(polling) = this.polling {
             let _ = this.get.poll_answered(polling, cx); // an answer is kept
         }
-    }
-
-    fn take_asked(self: Pin<&mut Self>) -> bool {
-        mem::take(self.project().asked)
     }
 
     fn take_polls(self: Pin<&mut Self>) -> (u32, u32) {

@@ -48,7 +48,7 @@ impl<L: Link + Unpin> Upgrading<L> {
             let later = self.may_read_later(now);
             let read = self.as_mut().drive_read(later, now, cx);
             let flushed = self.as_mut().drive_flush(now, cx);
-            let caught_up = !later && !read && !flushed && !self.has_unread();
+            let caught_up = !later && !read && !flushed;
             let fired = self.as_mut().drive_timer(now, caught_up, cx);
             let wrote = self.as_mut().drive_write(now, cx);
             self.as_mut().drop_unneeded();
@@ -84,11 +84,6 @@ impl<L: Link + Unpin> Upgrading<L> {
         now >= self.read_at + SOON || self.engine.poll_timeout().is_some_and(|deadline| deadline <= now)
     }
 
-    /// Whether something has come that is to be read, though it was not yet.
-    fn has_unread(&self) -> bool {
-        self.engine.wants_read() && self.current.as_ref().is_some_and(|slot| slot.link.has_unread())
-    }
-
     /// Reads what has come, but `later` only what is here already. What has waited for long is read at once: a heartbeat
     /// may be behind it.
     fn drive_read(self: Pin<&mut Self>, later: bool, now: Instant, cx: &mut Context<'_>) -> bool {
@@ -100,7 +95,6 @@ impl<L: Link + Unpin> Upgrading<L> {
         let mut moved = false;
         for slot in [this.current, this.trial].into_iter().flatten() {
             moved |= read(this.engine, this.span, slot, later, is_late, now, cx);
-            *this.asked |= Pin::new(&mut slot.link).take_asked();
             let (sent, answered) = Pin::new(&mut slot.link).take_polls();
             let events = this.engine.events();
             this.engine.handle_polls(sent, answered);

@@ -1,6 +1,7 @@
 use std::{
     collections::VecDeque,
     future::poll_fn,
+    pin::pin,
     sync::{Mutex, MutexGuard},
     task::Waker,
     time::Duration,
@@ -38,7 +39,6 @@ struct Script {
     posts: bool,            // whether they do from each one on, as polling's do until the POST is answered
     arrived: Vec<Packet>,
     polls: u32,        // that were not told of
-    yields: bool,      // whether what comes is read a turn later
     kept_going: usize, // how often it was, for want of room
     traffic: Traffic,
     received: u64,
@@ -84,11 +84,6 @@ impl Stream for Scripted {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut script = self.script();
-        if script.yields && !script.incoming.is_empty() {
-            script.yields = false;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
         if let Some(item) = script.incoming.pop_front() {
             script.received += item.iter().flatten().map(|packet| packet.data_len() as u64).sum::<u64>();
             return Poll::Ready(item);
@@ -168,16 +163,8 @@ impl Link for Scripted {
         !script.get && script.incoming.is_empty() && script.unflushed.is_empty()
     }
 
-    fn has_unread(&self) -> bool {
-        !self.script().incoming.is_empty()
-    }
-
     fn poll_ahead(self: Pin<&mut Self>, _: &mut Context<'_>) {
         self.script().kept_going += 1;
-    }
-
-    fn take_asked(self: Pin<&mut Self>) -> bool {
-        self.script().polls > 0
     }
 
     fn take_polls(self: Pin<&mut Self>) -> (u32, u32) {
@@ -504,20 +491,6 @@ async fn a_reader_that_was_not_polled_for_long_finds_the_heartbeat_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_came_in_time_counts_though_it_is_read_a_turn_later() {
-    let mut session = Session::polling();
-    session.polling.bring(["a".into(), Packet::Ping(Text::default())]);
-    session.polling.script().yields = true;
-    advance(Duration::from_secs(60)).await;
-    session.run();
-    assert_eq!(session.events, [""; 0]);
-    assert!(session.socket.is_woken());
-    session.run();
-    assert_eq!(session.events, ["a"]);
-    assert_eq!(session.polling.arrived(), [Packet::Pong(Text::default())]);
-}
-
-#[tokio::test(start_paused = true)]
 async fn what_a_transport_has_begun_goes_on_while_there_is_no_room() {
     let mut session = Session::polling_with(Settings { max_queued_events: 1, ..Settings::default() });
     session.polling.bring(["a".into(), "b".into()]);
@@ -705,20 +678,8 @@ async fn a_get_goes_out_before_what_the_last_one_brought_is_taken() {
     let mut session = Session::polling();
     session.polling.bring(["hi".into()]);
     let gets = session.polling.script().gets;
-    let writing = tokio::spawn(async {}); // as hyper does
     assert!(matches!(session.socket.next().await, Some(Event::Message(_))));
     assert_eq!(session.polling.script().gets, gets + 1);
-    assert!(writing.is_finished());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_server_that_always_has_more_does_not_keep_the_reader_waiting() {
-    let mut session = Session::polling();
-    session.polling.script().get = false;
-    session.polling.bring(["a".into()]);
-    assert_pending!(session.socket.poll_next(), "the next GET goes out first");
-    session.polling.bring(["b".into()]);
-    assert!(matches!(assert_ready!(session.socket.poll_next()), Some(Event::Message(_))));
 }
 
 #[tokio::test(start_paused = true)]
