@@ -23,6 +23,8 @@ pub(crate) trait Open<L> {
 
 /// Packets in and packets out, and the little steering that a session needs beyond that.
 ///
+/// It opens as its stream is polled; until then its sink may be pending, and hold no waker.
+///
 /// Closing it as a sink closes it in an orderly way, which includes waiting for the server's part.
 pub(crate) trait Link: Stream<Item = Result<Packet, Error>> + Sink<Packet, Error = Error> {
     /// Whether the packet can be written together with what waits for the next flush.

@@ -108,7 +108,11 @@ impl<L: Link + Unpin> Upgrading<L> {
     /// Ready when the session is open, or has ended before it was.
     pub(crate) fn poll_open(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.as_mut().drive_now(Half::Reader, cx); // who has opened it polls it again
-        if self.engine.state() == State::Opening { Poll::Pending } else { Poll::Ready(()) }
+        if self.engine.state() == State::Opening {
+            return Poll::Pending;
+        }
+        self.wakers.forget(Half::Reader);
+        Poll::Ready(())
     }
 }
 

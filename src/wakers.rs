@@ -36,6 +36,14 @@ impl Wakers {
         }
     }
 
+    /// Forgets the task that polls a half: it does not wait any more.
+    pub(crate) fn forget(&self, half: Half) {
+        match half {
+            Half::Reader => drop(self.reader.take()),
+            Half::Writer => drop(self.writer.take()),
+        }
+    }
+
     /// Whether anything has moved since [`rest`](Self::rest): while nothing has, there is nothing to be done.
     pub(crate) fn is_woken(&self) -> bool {
         self.woken.load(Ordering::Acquire)

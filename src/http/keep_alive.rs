@@ -50,7 +50,7 @@ impl KeepAlive {
     {
         let server = request.uri().clone();
         if let (Entry::Vacant(header), Some(host)) = (request.headers_mut().entry(HOST), host(&server)) {
-            header.insert(HeaderValue::try_from(host)?);
+            header.insert(HeaderValue::from_str(host)?);
         }
         *request.version_mut() = Version::HTTP_11; // whatever a layer has made of it
         *request.uri_mut() = server.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")).into();
@@ -130,12 +130,11 @@ const MAX_KEPT: usize = 2;
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// What the `Host` header says: no user, and no port that goes without saying.
-fn host(uri: &Uri) -> Option<String> {
-    let host = uri.host()?;
-    Some(match (uri.scheme_str(), uri.port_u16()) {
-        (_, None) | (Some("http"), Some(80)) | (Some("https"), Some(443)) => host.to_owned(),
-        (_, Some(port)) => format!("{host}:{port}"),
-    })
+fn host(uri: &Uri) -> Option<&str> {
+    match (uri.scheme_str(), uri.port_u16()) {
+        (_, None) | (Some("http"), Some(80)) | (Some("https"), Some(443)) => uri.host(),
+        (_, Some(_)) => uri.authority()?.as_str().rsplit('@').next(),
+    }
 }
 
 #[cfg(test)]
@@ -428,9 +427,10 @@ mod tests {
             ("https://a:443", "a"),
             ("https://a:80", "a:80"),
             ("http://[::1]:3000", "[::1]:3000"),
+            ("http://user@[::1]:3000", "[::1]:3000"),
         ];
         for (uri, expected) in cases {
-            assert_eq!(host(&Uri::from_static(uri)).as_deref(), Some(expected), "{uri}");
+            assert_eq!(host(&Uri::from_static(uri)), Some(expected), "{uri}");
         }
     }
 }

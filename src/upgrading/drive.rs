@@ -228,6 +228,7 @@ impl<L: Link + Unpin> Upgrading<L> {
                         let slot = Slot::new(via, opener.open(via, None));
                         replace(this.current, Some(slot), this.traffic);
                         this.engine.handle_start(now);
+                        return false; // what follows in this round is all there is to be done
                     }
                 }
                 true
@@ -248,7 +249,7 @@ impl<L: Link + Unpin> Upgrading<L> {
             let opener = wanted.zip(this.opener.as_mut()).zip(this.engine.handshake());
             let opened = opener.map(|((via, opener), handshake)| Slot::new(via, opener.open(via, Some(handshake))));
             replace(this.trial, opened, this.traffic);
-            return true;
+            return false; // what follows in this round is all there is to be done
         }
         if this.engine.wants_silence()
             && this.current.as_ref().is_none_or(|slot| slot.link.is_silent() && !slot.unflushed)

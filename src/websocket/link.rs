@@ -99,7 +99,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Packet> for WebSocket<T> {
         if self.ended {
             return Poll::Pending; // nothing may follow a close frame, and the stream tells of it
         }
-        ready!(self.poll_socket(cx))?;
+        if self.opening.is_some() {
+            return Poll::Pending; // the stream opens it
+        }
         let socket = self.socket.as_mut().ok_or_else(not_open)?;
         socket.poll_ready(cx).map_err(|error| failed(Stage::Writing, error))
     }

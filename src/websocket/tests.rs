@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{SinkExt, StreamExt};
+use futures::{FutureExt, SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
 use tokio_tungstenite::{
@@ -29,7 +29,9 @@ async fn pair(codec: Codec) -> (WebSocket<DuplexStream>, WebSocketStream<DuplexS
     let (ours, theirs) = tokio::io::duplex(64 << 10);
     let socket = Messages::new(ours, 1000, None);
     let server = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
-    (WebSocket::new(async move { Ok(Opened { socket, codec, first: None, ended: false }) }), server)
+    let mut websocket = WebSocket::new(async move { Ok(Opened { socket, codec, first: None, ended: false }) });
+    assert!(websocket.next().now_or_never().is_none(), "it is open, and nothing has come");
+    (websocket, server)
 }
 
 async fn received(websocket: &mut WebSocket<DuplexStream>) -> Packet {
@@ -105,6 +107,8 @@ async fn a_message_that_the_server_s_goodbye_cut_short_was_not_flushed() {
     let opened = Opened { socket, codec: Codec::v4(), first: None, ended: false };
     let mut websocket = task::spawn(WebSocket::new(async { Ok(opened) }));
     let flush = |cx: &mut Context<'_>, mut websocket: Pin<&mut WebSocket<_>>| websocket.poll_flush_unpin(cx);
+    assert_pending!(websocket.enter(|cx, mut websocket| websocket.poll_ready_unpin(cx)), "its stream opens it");
+    assert_pending!(websocket.poll_next());
     assert_ready_ok!(websocket.enter(|cx, mut websocket| websocket.poll_ready_unpin(cx)));
     websocket.enter(|_, mut websocket| websocket.start_send_unpin(vec![1; 300_000].into())).unwrap();
     assert_pending!(websocket.enter(flush));
