@@ -111,7 +111,7 @@ impl<L: Link + Unpin> Upgrading<L> {
         if self.engine.state() == State::Opening {
             return Poll::Pending;
         }
-        self.wakers.forget(Half::Reader);
+        self.wakers.forget_reader();
         Poll::Ready(())
     }
 }

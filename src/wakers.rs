@@ -36,12 +36,9 @@ impl Wakers {
         }
     }
 
-    /// Forgets the task that polls a half: it does not wait any more.
-    pub(crate) fn forget(&self, half: Half) {
-        match half {
-            Half::Reader => drop(self.reader.take()),
-            Half::Writer => drop(self.writer.take()),
-        }
+    /// Forgets the task that polls the reader: it does not wait any more.
+    pub(crate) fn forget_reader(&self) {
+        self.reader.take();
     }
 
     /// Whether anything has moved since [`rest`](Self::rest): while nothing has, there is nothing to be done.

@@ -39,22 +39,22 @@ enum End {
 async fn however_it_ends() {
     use End::*;
     let mut server = Reference::start(6, json!({})).await;
-    session(Closed, Way::Upgrade, &mut server).await; // what is made once is made now
+    session(Closed, Way::Upgrade, None, &mut server).await; // what is made once is made now
     let before = (tasks(), files());
-    for way in WAYS {
+    for (way, is_pooled) in WAYS.into_iter().flat_map(|way| [(way, false), (way, true)]) {
         for end in [Closed, ClosedWithMessagesQueued, ClosedByTheServer, ClosedWhileOpening, Dropped]
             .into_iter()
             .chain([DroppedDuringTheUpgrade, TaskClosed, TaskDropped, Refused])
             .chain((0..).map(GivenUp))
         {
-            let is_done = session(end, way, &mut server).await;
+            let is_done = session(end, way, is_pooled.then(Counting::new), &mut server).await;
             let gone = async {
                 while tasks() > before.0 {
                     yield_now().await;
                 }
             };
-            within(format!("{way:?}, {end:?}: {} tasks of {}", tasks(), before.0), gone).await;
-            assert_eq!(files(), before.1, "{way:?}, {end:?}");
+            within(format!("{way:?}, {end:?}, {is_pooled}: {} tasks of {}", tasks(), before.0), gone).await;
+            assert_eq!(files(), before.1, "{way:?}, {end:?}, {is_pooled}");
             if is_done && matches!(end, GivenUp(_)) {
                 break;
             }
@@ -62,10 +62,11 @@ async fn however_it_ends() {
     }
 }
 
-/// One session of a client of its own, from its beginning to when nothing is left of it; says whether it was open.
-async fn session(end: End, way: Way, server: &mut Reference) -> bool {
-    let name = format!("{way:?}, {end:?}");
-    let (connections, requests) = (Counting::new(), Arc::new(()));
+/// One session of a client of its own, from its beginning to when nothing is left of it; says whether it was open. Its
+/// connections are those that a client has by default, or such that are counted, in hyper's pool.
+async fn session(end: End, way: Way, pooled: Option<Counting>, server: &mut Reference) -> bool {
+    let name = format!("{way:?}, {end:?}, {pooled:?}");
+    let requests = Arc::new(());
     let held = Arc::clone(&requests);
     let watch = layer_fn(move |http: HttpService| {
         let held = Arc::clone(&held);
@@ -79,7 +80,11 @@ async fn session(end: End, way: Way, server: &mut Reference) -> bool {
         })
     });
     let cell = Cell::new(Kind::EngineIo(6), Protocol::Auto, way);
-    let client = cell.client().connector(connections.clone()).layer(watch).build().expect("there are transports");
+    let client = match pooled.clone() {
+        None => cell.client(),
+        Some(connections) => cell.client().connector(connections),
+    };
+    let client = client.layer(watch).build().expect("there are transports");
     let idle = Arc::strong_count(&requests);
 
     let ended = within(&name, live(end, way, &client, server)).await;
@@ -92,14 +97,18 @@ async fn session(end: End, way: Way, server: &mut Reference) -> bool {
     };
     within(&name, settled).await;
     assert!(!under_way(), "{name}");
-    let kept = match (way, end) {
-        (Way::WebSocket, End::GivenUp(_)) => 1, // hyper finishes what it connects
-        (Way::WebSocket, _) => 0,
-        _ => 2,
-    };
-    within(format!("{name}: {:?}", connections.count()), connections.at_most(kept)).await;
+    if let Some(connections) = &pooled {
+        let kept = match (way, end) {
+            (Way::WebSocket, End::GivenUp(_)) => 1, // hyper finishes what it connects
+            (Way::WebSocket, _) => 0,
+            _ => 2,
+        };
+        within(format!("{name}: {:?}", connections.count()), connections.at_most(kept)).await;
+    }
     drop(client);
-    within(format!("{name}: {:?}", connections.count()), connections.at_most(0)).await;
+    if let Some(connections) = &pooled {
+        within(format!("{name}: {:?}", connections.count()), connections.at_most(0)).await;
+    }
     ended.is_some()
 }
 

@@ -32,13 +32,12 @@ pub(crate) async fn measure(effort: Effort) -> Result<[Panel; 2], Box<dyn Error>
             let server = Server::start(1_000_000)?; // which has nothing to do with the sockets before
             let client = client(transport);
             connect(&client, &server.url).await.close().await?; // what is made once is made
-            rest(&mut []).await;
 
             let (cpu_before, memory_before) = (cpu(), memory());
             let opened = stream::iter(0..count).map(|_| connect(&client, &server.url)).buffer_unordered(AT_ONCE);
             let mut sockets: Vec<_> = opened.collect().await;
             opening.push(count, (cpu() - cpu_before).as_nanos() as f64 / count as f64);
-            rest(&mut sockets).await;
+            rest(&mut sockets);
             size.push(count, memory().saturating_sub(memory_before) as f64 / count as f64);
             echoing.push(count, echoes(&mut sockets, effort).await);
         }
@@ -59,12 +58,9 @@ pub(crate) async fn measure(effort: Effort) -> Result<[Panel; 2], Box<dyn Error>
 }
 
 /// Lets whoever has nothing to do give memory back.
-async fn rest(sockets: &mut [Socket]) {
+fn rest(sockets: &mut [Socket]) {
     for socket in sockets {
         while socket.next().now_or_never().is_some() {}
-    }
-    for _ in 0..10 {
-        tokio::task::yield_now().await; // hyper's tasks
     }
 }
 
@@ -101,8 +97,7 @@ impl Echo for Socket {
     }
 }
 
-/// How many connections a session by polling may have, at most: two are in use, and hyper opens more than it needs while
-/// many wait for one.
-const CONNECTIONS: u64 = 5;
+/// How many connections a session by polling has, at most, and one to be closed.
+const CONNECTIONS: u64 = 3;
 /// How many are opened at once, which is less than a listener lets wait.
 const AT_ONCE: usize = 64;

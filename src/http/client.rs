@@ -107,7 +107,7 @@ where
 
 fn hyper<C: Connect + Clone>(connector: C, idle_timeout: Duration) -> Client<C, RequestBody> {
     let mut builder = Client::builder(TokioExecutor::new());
-    // However many are idle: all sessions of a client have them together, each one for its GET and one for its POST.
+    // However many are idle: all sessions have them together, each one for its GET and one for its POST.
     builder.pool_timer(TokioTimer::new()).pool_idle_timeout(idle_timeout);
     #[cfg(feature = "http2")]
     builder.timer(TokioTimer::new()).http2_keep_alive_interval(PING_INTERVAL).http2_keep_alive_timeout(PING_TIMEOUT);

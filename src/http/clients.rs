@@ -38,7 +38,7 @@ pub(super) struct Kinds<C> {
     pub(super) proxy: Proxy,
 }
 
-/// What makes connections for a pool of hyper's, and for requests without one.
+/// What makes connections for a pool of hyper's, and for sessions.
 pub(super) trait Connector:
     Connect
     + Service<Uri, Response: Read + Write + Unpin + Send + 'static, Error: Into<BoxError>, Future: Send>
@@ -83,7 +83,7 @@ impl<C: Connector> Service<Request<RequestBody>> for Clients<C> {
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
         let Kinds { connector, forwarding, http2, proxy } = &*self.0;
         let is_upgrade = request.headers().contains_key(UPGRADE);
-        if !is_upgrade && let Some(proxy) = proxy.forwards(request.uri()) {
+        if let Some(proxy) = proxy.forwards(request.uri()).filter(|_| !is_upgrade) {
             if let Some(credentials) = proxy.basic_auth() {
                 request.headers_mut().entry(PROXY_AUTHORIZATION).or_insert_with(|| credentials.clone());
             }

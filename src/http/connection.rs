@@ -14,19 +14,15 @@ use hyper::{
     client::conn::{TrySendError, http1},
     rt::{Read, Write},
 };
-use tokio::{task::unconstrained, time::Instant};
+use tokio::task::unconstrained;
 
-use super::{
-    RequestBody,
-    keep_alive::{IDLE_TIMEOUT, KeepAlive},
-};
+use super::{KeepAlive, RequestBody};
 
-/// A connection without a request under way.
+/// A connection to a server.
 pub(super) struct Connection {
     server: Uri, // its scheme and authority count
     sender: http1::SendRequest<RequestBody>,
     driver: Driver,
-    idle_until: Instant,
 }
 
 impl Connection {
@@ -36,22 +32,28 @@ impl Connection {
     {
         let (sender, connection) = http1::handshake(io).await?;
         let driver = Driver(Some(Box::pin(connection.with_upgrades())));
-        Ok(Self { server, sender, driver, idle_until: Instant::now() + IDLE_TIMEOUT })
+        Ok(Self { server, sender, driver })
     }
 
     /// Gives it back if a request to this server may go out here.
     pub(super) fn ready_for(mut self, server: &Uri) -> Option<Self> {
         let is_ready = self.server.scheme() == server.scheme()
             && self.server.authority() == server.authority()
-            && self.idle_until > Instant::now()
             && self.driver.drive(&mut unheard())
-            && self.sender.is_ready();
+            && self.is_idle();
         is_ready.then_some(self)
     }
 
-    /// When it is to be closed, unless a request takes it before.
-    pub(super) fn idle_until(&self) -> Instant {
-        self.idle_until
+    /// Whether it goes on, and has no request under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.sender.is_ready()
+    }
+
+    /// Closes it; over TLS, the server is told.
+    pub(super) fn close(self) {
+        let Self { sender, mut driver, .. } = self;
+        drop(sender);
+        driver.drive(&mut unheard());
     }
 
     /// Sends a request. When the reply has been read, the connection goes to `keep_alive`.
@@ -60,7 +62,7 @@ impl Connection {
         request: Request<RequestBody>,
         keep_alive: KeepAlive,
     ) -> Result<Response<Reply>, TrySendError<Request<RequestBody>>> {
-        let Self { server, mut sender, mut driver, .. } = self;
+        let Self { server, mut sender, mut driver } = self;
         let method = request.method().clone();
         let mut response = pin!(unconstrained(sender.try_send_request(request))); // it waits for nothing but the driver
         let response = poll_fn(|cx| {
@@ -71,7 +73,7 @@ impl Connection {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             poll_fn(|cx| if driver.drive(cx) { Poll::Pending } else { Poll::Ready(()) }).await; // it hands the stream over
         }
-        let connection = Self { server, sender, driver, idle_until: Instant::now() + IDLE_TIMEOUT };
+        let connection = Self { server, sender, driver };
         Ok(response.map(|body| Reply { body, driven: Some((connection, method, keep_alive)) }.kept_if_read()))
     }
 }
@@ -97,7 +99,7 @@ fn unheard() -> Context<'static> {
 /// The body of a reply, which moves its connection on.
 pub(super) struct Reply {
     body: Incoming,
-    driven: Option<(Connection, Method, KeepAlive)>, // or a task does that
+    driven: Option<(Connection, Method, KeepAlive)>, // until all has come; hyper's pools have tasks for theirs
 }
 
 impl Reply {
@@ -109,7 +111,7 @@ impl Reply {
 
     fn keep_if(&mut self, is_read: bool) {
         if let Some((connection, after, keep_alive)) = self.driven.take_if(|_| is_read) {
-            keep_alive.keep(Connection { idle_until: Instant::now() + IDLE_TIMEOUT, ..connection }, &after);
+            keep_alive.keep(connection, &after);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The connections that a session keeps between its requests.
 
 use std::{
-    fmt, iter,
+    fmt, iter, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -28,14 +28,14 @@ use super::{
 use crate::BoxError;
 
 /// Among a request's extensions: the connections of its session. A request takes one that is idle or opens one, and gives
-/// it back with its reply; a WebSocket takes the one that has begun the session, for good.
+/// it back with its reply. The one that has begun the session becomes its WebSocket's, as long as no poll has taken it.
 #[derive(Clone, Default)]
 pub(crate) struct KeepAlive(Arc<Mutex<Kept>>);
 
 #[derive(Default)]
 struct Kept {
-    idle: Vec<Connection>,
-    closer: Option<AbortHandle>, // of the task that closes those that stay idle
+    idle: Vec<(Connection, Instant)>, // and until when
+    closer: Option<AbortHandle>,      // of the task that closes those that stay idle
 }
 
 impl KeepAlive {
@@ -63,7 +63,7 @@ impl KeepAlive {
                 },
             }
         }
-        let io = connector.oneshot(server.clone()).await.map_err(Into::into)?;
+        let io = connector.oneshot(origin(&server)?).await.map_err(Into::into)?;
         let connection = Connection::new(io, server).await?;
         Ok(connection.send(request, self).await.map_err(TrySendError::into_error)?)
     }
@@ -71,16 +71,17 @@ impl KeepAlive {
     /// Takes a connection to this server. Those that turn out to be of no use are closed.
     fn take(&self, server: &Uri) -> Option<Connection> {
         let mut kept = self.kept();
-        iter::from_fn(|| kept.idle.pop()).find_map(|connection| connection.ready_for(server))
+        let mut good = iter::from_fn(|| kept.idle.pop()).filter(|(_, until)| *until > Instant::now());
+        good.find_map(|(connection, _)| connection.ready_for(server))
     }
 
     /// Keeps a connection for the next request. After a GET that follows at once, after a POST it may be long.
     pub(super) fn keep(&self, connection: Connection, after: &Method) {
         let mut kept = self.kept();
-        if kept.idle.len() == MAX_KEPT {
-            return;
+        if !connection.is_idle() || kept.idle.len() == MAX_KEPT {
+            return connection.close();
         }
-        kept.idle.push(connection);
+        kept.idle.push((connection, Instant::now() + IDLE_TIMEOUT));
         if after == Method::POST && kept.closer.is_none() {
             let closer = tokio::spawn(close_idle(Arc::downgrade(&self.0)));
             kept.closer = Some(closer.abort_handle());
@@ -103,6 +104,7 @@ impl Drop for Kept {
         if let Some(closer) = &self.closer {
             closer.abort();
         }
+        self.idle.drain(..).for_each(|(connection, _)| connection.close());
     }
 }
 
@@ -113,8 +115,10 @@ async fn close_idle(kept: Weak<Mutex<Kept>>) {
         sleep_until(at).await;
         let Some(kept) = kept.upgrade().map(KeepAlive) else { return };
         let mut kept = kept.kept();
-        kept.idle.retain(|connection| connection.idle_until() > Instant::now());
-        match kept.idle.iter().map(Connection::idle_until).min() {
+        let (old, idle) = mem::take(&mut kept.idle).into_iter().partition(|(_, until)| *until <= Instant::now());
+        kept.idle = idle;
+        Vec::into_iter(old).for_each(|(connection, _)| connection.close());
+        match kept.idle.iter().map(|&(_, until)| until).min() {
             Some(next) => at = next,
             None => {
                 kept.closer = None;
@@ -128,6 +132,13 @@ async fn close_idle(kept: Weak<Mutex<Kept>>) {
 const MAX_KEPT: usize = 2;
 /// Node's HTTP server closes an idle connection after 5 s; a POST that meets that moment can't be repeated.
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// What a connector has to know: a session's ID is not its business.
+fn origin(server: &Uri) -> Result<Uri, http::Error> {
+    let mut parts = server.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::from_static("/"));
+    Ok(Uri::from_parts(parts)?)
+}
 
 /// What the `Host` header says: no user, and no port that goes without saying.
 fn host(uri: &Uri) -> Option<&str> {
@@ -145,7 +156,7 @@ mod tests {
         future::{poll_fn, ready},
         io,
         pin::{Pin, pin},
-        sync::atomic::{AtomicUsize, Ordering},
+        sync::atomic::{AtomicBool, AtomicUsize, Ordering},
         task::{Context, Poll},
     };
 
@@ -231,19 +242,34 @@ mod tests {
         Request::post(uri).body(Full::from(vec![7; body])).expect("it is valid")
     }
 
-    /// A connection that turns out to be closed when it is looked at for the second time.
-    struct Closed {
+    /// A connection whose end is seen after so many looks at it.
+    #[derive(Default)]
+    struct Ending {
         looks: usize,
+        is_shut: Arc<AtomicBool>,
     }
 
-    impl AsyncRead for Closed {
-        fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-            self.looks += 1;
-            if self.looks == 1 { Poll::Pending } else { Poll::Ready(Ok(())) }
+    impl Ending {
+        async fn open(self) -> Connection {
+            let uri = Uri::from_static("http://a/");
+            let connection = Connection::new(TokioIo::new(self), uri.clone()).await.expect("it seems to be open");
+            connection.ready_for(&uri).expect("it seems to be open")
         }
     }
 
-    impl AsyncWrite for Closed {
+    impl AsyncRead for Ending {
+        fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            match self.looks.checked_sub(1) {
+                None => Poll::Ready(Ok(())),
+                Some(left) => {
+                    self.looks = left;
+                    Poll::Pending
+                }
+            }
+        }
+    }
+
+    impl AsyncWrite for Ending {
         fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
             Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
         }
@@ -253,6 +279,7 @@ mod tests {
         }
 
         fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.is_shut.store(true, Ordering::Relaxed);
             Poll::Ready(Ok(()))
         }
     }
@@ -346,9 +373,8 @@ mod tests {
     #[tokio::test]
     async fn a_request_that_meets_the_end_of_its_connection_goes_over_another() {
         let (server, keep_alive) = (Server::default(), KeepAlive::default());
-        let io = TokioIo::new(Closed { looks: 0 });
-        let connection = Connection::new(io, Uri::from_static("http://a/")).await.expect("it seems to be open");
-        keep_alive.keep(connection, &Method::GET);
+        let ending = Ending { looks: 2, ..Ending::default() };
+        keep_alive.keep(ending.open().await, &Method::GET);
         assert_eq!(server.ask(&keep_alive, post("http://a/", 123)).await, 123);
         assert_eq!(server.connections(), 1);
     }
@@ -376,6 +402,20 @@ mod tests {
         server.ask(&keep_alive, post("http://a/", 10)).await;
         server.closed().await;
         assert_eq!((begun.elapsed(), server.connections()), (Duration::from_secs(11), 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_is_shut_down_however_it_is_closed() {
+        for after in [Method::POST, Method::GET] {
+            let keep_alive = KeepAlive::default();
+            let ending = Ending { looks: 9, ..Ending::default() };
+            let is_shut = Arc::clone(&ending.is_shut);
+            keep_alive.keep(ending.open().await, &after);
+            sleep(IDLE_TIMEOUT * 2).await;
+            assert_eq!(is_shut.load(Ordering::Relaxed), after == Method::POST);
+            drop(keep_alive);
+            assert!(is_shut.load(Ordering::Relaxed));
+        }
     }
 
     #[tokio::test]

@@ -96,11 +96,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Packet> for WebSocket<T> {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if self.ended {
-            return Poll::Pending; // nothing may follow a close frame, and the stream tells of it
-        }
-        if self.opening.is_some() {
-            return Poll::Pending; // the stream opens it
+        if self.opening.is_some() || self.ended {
+            return Poll::Pending; // the stream opens it; nothing may follow a close frame, and the stream tells of that
         }
         let socket = self.socket.as_mut().ok_or_else(not_open)?;
         socket.poll_ready(cx).map_err(|error| failed(Stage::Writing, error))

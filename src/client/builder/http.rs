@@ -14,6 +14,9 @@ impl ClientBuilder {
     /// Wraps the HTTP service into a layer. It sees requests as they go out, and every response, with a body that is
     /// not read yet. What is added last is outermost.
     ///
+    /// A session's connections are known by the extensions of its requests: one that is made anew, without those of the
+    /// request it stands for, goes over a connection of its own.
+    ///
     /// ```
     /// use engineio_client::Client;
     /// use tower::util::MapRequestLayer;

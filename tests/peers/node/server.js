@@ -176,8 +176,10 @@ function bigEndian(number) {
 }
 
 function logRequests() {
-  const log = ({ method, url, headers, httpVersion: version, socket }) =>
-    lines.write({ event: "request", method, url, headers, version, client: socket.remoteAddress });
+  const log = ({ method, url, headers, httpVersion: version, socket }) => {
+    const { remoteAddress: client, remotePort: port } = socket;
+    lines.write({ event: "request", method, url, headers, version, client, port });
+  };
   server.prependListener("request", log);
   // A listener of ours alone would leave upgrades unanswered that Node otherwise takes for plain requests.
   if (server.listenerCount("upgrade") > 0) server.prependListener("upgrade", log);
