@@ -132,7 +132,7 @@ impl Inbound {
             }
         };
         let whole = skip + header.len as usize; // which was checked against the limit
-        if header.len as usize <= FLOWING && self.buffer.len() >= whole {
+        if header.len as usize <= SHARED && self.buffer.len() >= whole {
             self.header = None;
             let mut frame = self.buffer.split_to(whole).freeze();
             frame.advance(skip);
@@ -146,11 +146,12 @@ impl Inbound {
 
     /// Takes what has come of a payload that has memory of its own: all of it, or nothing yet.
     fn large_payload(&mut self, len: usize) -> Option<Bytes> {
-        if len <= FLOWING {
+        if len <= SHARED {
             return None;
         }
+        self.flow.size = self.flow.size.min(BEFORE_LARGE);
         let large = self.large.room_for(len);
-        // What was read together with the header, 64 KiB at most. All the rest is read to where it stays.
+        // What was read together with the header. All the rest is read to where it stays.
         let here = self.buffer.len().min(len - large.len());
         large.extend_from_slice(&self.buffer.split_to(here));
         (large.len() == len).then(|| large.split().freeze())
@@ -191,14 +192,15 @@ impl Inbound {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let expected = self.header.map_or(0, |header| header.len as usize); // it was checked against the limit
-        let (buffer, room) = if expected > FLOWING {
+        let (buffer, room) = if expected > SHARED {
             let large = self.large.room_for(expected);
             let left = expected - large.len();
             (large, left)
         } else {
-            self.make_room(self.flow.size.max(expected.next_power_of_two()));
+            let size = self.flow.size.max(expected.next_power_of_two());
+            self.make_room(size);
             let room = self.buffer.capacity() - self.buffer.len();
-            (&mut self.buffer, room)
+            (&mut self.buffer, room.min(size))
         };
         let read = pin!(io.read_buf(&mut buffer.limit(room))).poll(cx)?;
         let Poll::Ready(read) = read else {
@@ -262,7 +264,7 @@ impl Large {
 
 /// The first fragment of a message, to be extended: in memory of its own, and no more than it needs.
 fn extensible(payload: Bytes) -> BytesMut {
-    if payload.len() <= FLOWING {
+    if payload.len() <= SHARED {
         return BytesMut::from(&payload[..]);
     }
     payload.try_into_mut().unwrap_or_else(|payload| BytesMut::from(&payload[..])) // nobody else has it
@@ -282,8 +284,12 @@ fn close_frame(payload: &[u8]) -> Result<Option<CloseFrame>, tungstenite::Error>
     Ok(Some(CloseFrame { code, text }))
 }
 
-/// How much is read at once while data flows: a message up to this size may share its memory with others.
-const FLOWING: usize = 64 << 10;
+/// How much is read at once while data flows.
+const FLOWING: usize = 128 << 10;
+/// And after a large message, which is copied as far as it was read with its header: another one may follow.
+const BEFORE_LARGE: usize = 16 << 10;
+/// A message up to this size may share its memory with others.
+const SHARED: usize = 64 << 10;
 /// How much room is made for what a header only promises: who has sent so much of it is believed to send the rest.
 const AHEAD: usize = 512 << 10;
 /// How much memory for large payloads is kept until little comes.

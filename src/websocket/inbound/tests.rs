@@ -93,7 +93,7 @@ async fn a_promise_takes_no_memory() {
 
 #[tokio::test]
 async fn messages_of_any_size_come_as_they_were() {
-    for len in [0, 1, 125, 126, IDLE, FLOWING - 1, FLOWING, FLOWING + 1, 0xFFFF, 1 << 20, 5 << 20] {
+    for len in [0, 1, 125, 126, IDLE, SHARED - 1, SHARED, SHARED + 1, 0xFFFF, FLOWING, FLOWING + 1, 1 << 20, 5 << 20] {
         let sent: Vec<u8> = (0..len).map(|at| (at % 251) as u8).collect();
         let mut inbound = Inbound::new(len, false);
         let stream = [frame(0x82, &sent), frame(0x8A, b"-"), frame(0x82, &sent)].concat();
@@ -132,6 +132,17 @@ async fn a_large_message_has_memory_of_its_own_which_serves_the_next_if_nobody_k
         assert!(inbound.buffer.capacity() <= 2 * FLOWING, "only what is small goes through it");
         assert!(kept.iter().all(|message| message[..] == [1; 100_000]));
     }
+}
+
+#[tokio::test]
+async fn after_a_large_message_little_is_read_with_the_header_of_the_next() {
+    let large = frame(0x82, &[1; 300_000]);
+    let stream = [frame(0x82, &[2; 1000]).repeat(1000), large.clone(), large].concat();
+    let (mut inbound, mut stream) = (Inbound::new(LIMIT, false), &stream[..]);
+    while message(&mut inbound, &mut stream).await.len() == 1000 {}
+    let read = poll_fn(|cx| inbound.poll_read(&mut stream, cx)).await.unwrap();
+    assert!(read <= BEFORE_LARGE, "{read} bytes");
+    assert!(message(&mut inbound, &mut stream).await == [1; 300_000][..]);
 }
 
 #[tokio::test]
