@@ -35,13 +35,12 @@ impl Connection {
         Ok(Self { server, sender, driver })
     }
 
-    /// Gives it back if a request to this server may go out here.
-    pub(super) fn ready_for(mut self, server: &Uri) -> Option<Self> {
-        let is_ready = self.server.scheme() == server.scheme()
+    /// Whether a request to this server may go out here.
+    pub(super) fn is_ready_for(&mut self, server: &Uri) -> bool {
+        self.server.scheme() == server.scheme()
             && self.server.authority() == server.authority()
             && self.driver.drive(&mut unheard())
-            && self.is_idle();
-        is_ready.then_some(self)
+            && self.is_idle()
     }
 
     /// Whether it goes on, and has no request under way.

@@ -1,7 +1,7 @@
 //! The connections that a session keeps between its requests.
 
 use std::{
-    fmt, iter, mem,
+    fmt, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -71,8 +71,13 @@ impl KeepAlive {
     /// Takes a connection to this server. Those that turn out to be of no use are closed.
     fn take(&self, server: &Uri) -> Option<Connection> {
         let mut kept = self.kept();
-        let mut good = iter::from_fn(|| kept.idle.pop()).filter(|(_, until)| *until > Instant::now());
-        good.find_map(|(connection, _)| connection.ready_for(server))
+        while let Some((mut connection, until)) = kept.idle.pop() {
+            if until > Instant::now() && connection.is_ready_for(server) {
+                return Some(connection);
+            }
+            connection.close();
+        }
+        None
     }
 
     /// Keeps a connection for the next request. After a GET that follows at once, after a POST it may be long.

@@ -2,7 +2,7 @@ use std::{
     convert::Infallible,
     error::Error,
     future::{poll_fn, ready},
-    io,
+    io, iter,
     pin::{Pin, pin},
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     task::{Context, Poll},
@@ -96,8 +96,9 @@ struct Ending {
 impl Ending {
     async fn open(self) -> Connection {
         let uri = Uri::from_static("http://a/");
-        let connection = Connection::new(TokioIo::new(self), uri.clone()).await.expect("it seems to be open");
-        connection.ready_for(&uri).expect("it seems to be open")
+        let mut connection = Connection::new(TokioIo::new(self), uri.clone()).await.expect("it seems to be open");
+        assert!(connection.is_ready_for(&uri));
+        connection
     }
 }
 
