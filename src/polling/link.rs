@@ -108,6 +108,9 @@ impl<S: HttpClient> LongPolling<S> {
     /// Ready when no POST is under way.
     fn poll_post(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let this = self.project();
+        if this.post.is_idle() {
+            return Poll::Ready(Ok(())); // as for each packet of a batch
+        }
         let Some(polling) = this.polling else { return Poll::Ready(Ok(())) };
         if let Some(reply) = ready!(this.post.poll(polling, cx)) {
             reply?;
@@ -132,8 +135,10 @@ impl<S: HttpClient> Stream for LongPolling<S> {
     type Item = Result<Packet, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(first) = ready!(self.as_mut().poll_opening(cx))? {
-            return Poll::Ready(Some(Ok(first)));
+        if self.opening.is_some() {
+            if let Some(first) = ready!(self.as_mut().poll_opening(cx))? {
+                return Poll::Ready(Some(Ok(first)));
+            }
         }
         loop {
             if let Some(packet) = self.as_mut().project().payload.next() {

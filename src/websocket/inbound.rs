@@ -1,4 +1,5 @@
 use std::{
+    collections::VecDeque,
     io, mem,
     pin::pin,
     task::{Context, Poll},
@@ -23,6 +24,7 @@ use crate::CloseFrame;
 #[derive(Debug)]
 pub(super) struct Inbound {
     buffer: BytesMut,
+    spares: Spares,                       // while data flows
     large: Large,                         // the payload that comes next, if it is large
     header: Option<Header>,               // of the frame whose payload comes next
     fragments: Option<Message<BytesMut>>, // of a message, so far
@@ -32,6 +34,10 @@ pub(super) struct Inbound {
     max_message_size: usize,
     may_compress: bool,
 }
+
+/// Memory that was read to, for when nobody has anything of it any more: allocators give so much back to the system.
+#[derive(Debug, Default)]
+struct Spares(VecDeque<BytesMut>);
 
 /// Where a large payload gathers. Its memory serves the next one, too, if nobody has anything of it by then.
 #[derive(Debug, Default)]
@@ -68,6 +74,7 @@ impl Inbound {
     pub(super) fn new(max_message_size: usize, may_compress: bool) -> Self {
         Self {
             buffer: BytesMut::new(),
+            spares: Spares::default(),
             large: Large::default(),
             header: None,
             fragments: None,
@@ -215,13 +222,18 @@ impl Inbound {
         Poll::Ready(Ok(read))
     }
 
-    /// Makes room for a read of about so many bytes: in the same memory, if nobody has anything of it.
+    /// Makes room for a read of about so many bytes: in memory that was used before, if nobody has anything of it.
     fn make_room(&mut self, size: usize) {
         let room = self.buffer.capacity() - self.buffer.len();
         let more = size.saturating_sub(self.buffer.len()).max(size / 2);
         if room < size / 2 && !self.buffer.try_reclaim(more) {
             self.left += room as u64;
-            self.buffer.reserve(more);
+            if size < FLOWING {
+                return self.buffer.reserve(more);
+            }
+            let mut buffer = self.spares.take(self.buffer.len() + more);
+            buffer.extend_from_slice(&self.buffer);
+            self.spares.put(mem::replace(&mut self.buffer, buffer));
         }
     }
 
@@ -241,8 +253,23 @@ impl Inbound {
                 self.left += room as u64; // whatever was read to it is still somewhere
             }
             self.buffer = BytesMut::new();
+            self.spares = Spares::default();
             self.flow.size = IDLE;
         }
+    }
+}
+
+impl Spares {
+    /// Memory with room for so much: what was used last, if it can be, since it may be in a cache still.
+    fn take(&mut self, room: usize) -> BytesMut {
+        let at = self.0.iter_mut().position(|spare| spare.try_reclaim(room));
+        at.and_then(|at| self.0.remove(at)).unwrap_or_else(|| BytesMut::with_capacity(room))
+    }
+
+    fn put(&mut self, mut used: BytesMut) {
+        used.clear();
+        self.0.truncate(SPARES - 1);
+        self.0.push_front(used);
     }
 }
 
@@ -288,6 +315,8 @@ fn close_frame(payload: &[u8]) -> Result<Option<CloseFrame>, tungstenite::Error>
 const FLOWING: usize = 128 << 10;
 /// And after a large message, which is copied as far as it was read with its header: another one may follow.
 const BEFORE_LARGE: usize = 16 << 10;
+/// How many buffers are kept for when all messages in them are gone.
+const SPARES: usize = 4;
 /// A message up to this size may share its memory with others.
 const SHARED: usize = 64 << 10;
 /// How much room is made for what a header only promises: who has sent so much of it is believed to send the rest.

@@ -12,11 +12,12 @@ use crate::Data;
 
 /// What goes to the server: messages, frames, bytes. RFC 6455, sections 5 and 6.1.
 ///
-/// Frames gather, to go out together with one system call. They are of a bounded size, and so is what gathers; the rest
-/// of a larger message follows as there is room, and answers to pings go between its frames. The memory is given back once
-/// little is sent, with the next heartbeat at the latest.
-#[derive(Debug, Default)]
+/// Frames gather, to go out together with one system call. They are of a bounded size, and so is what gathers, which is
+/// more where it goes out at once; the rest of a larger message follows as there is room, and answers to pings go between
+/// its frames. The memory is given back once little is sent, with the next heartbeat at the latest.
+#[derive(Debug)]
 pub(super) struct Outbound {
+    size: usize,           // of what gathers, and of a frame
     buffer: Vec<u8>,       // whole frames
     gone: usize,           // how much of them is written
     answer: Option<Bytes>, // to the last ping, which is enough
@@ -33,6 +34,12 @@ struct Rest {
     payload: Bytes,
 }
 
+impl Default for Outbound {
+    fn default() -> Self {
+        Self { size: SIZE, buffer: Vec::new(), gone: 0, answer: None, rest: None, written: 0 }
+    }
+}
+
 impl Outbound {
     /// How many bytes were written so far.
     pub(super) const fn written(&self) -> u64 {
@@ -41,14 +48,14 @@ impl Outbound {
 
     /// Whether more can be put in.
     pub(super) fn has_room(&self) -> bool {
-        self.rest.is_none() && self.answer.is_none() && self.buffer.len() < SIZE
+        self.rest.is_none() && self.answer.is_none() && self.buffer.len() < self.size
     }
 
     /// Puts a message in, as there is room for it. Its payload is `prefix` and then `payload`.
     pub(super) fn push_message(&mut self, is_text: bool, is_compressed: bool, prefix: &'static [u8], data: &Data) {
         let opcode = if is_text { Opcode::Text } else { Opcode::Binary };
         let payload = data.as_bytes();
-        if payload.len() <= SIZE {
+        if payload.len() <= self.size {
             let len = (prefix.len() + payload.len()) as u64;
             self.push(Header { is_final: true, rsv1: is_compressed, opcode, len }, prefix, payload);
         } else {
@@ -95,16 +102,23 @@ impl Outbound {
 
     /// Writes the frames that have gathered.
     fn poll_write<T: AsyncWrite + Unpin>(&mut self, io: &mut T, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let at_once = self.gone == 0;
         while self.gone < self.buffer.len() {
-            let written = ready!(Pin::new(&mut *io).poll_write(cx, &self.buffer[self.gone..]))?;
+            let Poll::Ready(written) = Pin::new(&mut *io).poll_write(cx, &self.buffer[self.gone..])? else {
+                self.size = SIZE.max(self.size / 2);
+                return Poll::Pending;
+            };
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.gone += written;
             self.written += written as u64;
         }
+        if at_once && self.gone >= self.size {
+            self.size = FLOWING.min(2 * self.size);
+        }
         if self.gone <= IDLE && self.buffer.capacity() > IDLE && self.gone > 0 {
-            self.buffer = Vec::new(); // little is sent now, a heartbeat perhaps
+            (self.size, self.buffer) = (SIZE, Vec::new()); // little is sent now, a heartbeat perhaps
         }
         self.gone = 0;
         self.buffer.clear();
@@ -113,7 +127,7 @@ impl Outbound {
 
     /// Puts in what there is room for now.
     fn refill(&mut self) {
-        while self.buffer.len() < SIZE {
+        while self.buffer.len() < self.size {
             if let Some(answer) = self.answer.take() {
                 self.push_control(Opcode::Pong, &answer);
             } else if let Some(rest) = self.rest.take() {
@@ -127,7 +141,7 @@ impl Outbound {
     /// Puts in the next frame of a message, and gives what is left of that.
     fn push_some(&mut self, rest: Rest) -> Option<Rest> {
         let Rest { opcode, rsv1, prefix, mut payload } = rest;
-        let here = payload.split_to(payload.len().min(SIZE));
+        let here = payload.split_to(payload.len().min(self.size));
         let is_final = payload.is_empty();
         let len = (prefix.len() + here.len()) as u64;
         self.push(Header { is_final, rsv1, opcode, len }, prefix, &here);
@@ -144,7 +158,7 @@ impl Outbound {
         let mut key = rand::random::<u32>().to_ne_bytes();
         let needed = MAX_HEADER + prefix.len() + payload.len();
         let is_flowing = self.buffer.len() + needed > IDLE;
-        self.buffer.reserve(if is_flowing { needed.max(SIZE) } else { needed });
+        self.buffer.reserve(if is_flowing { needed.max(self.size) } else { needed });
         header.put(key, &mut self.buffer);
         let begin = self.buffer.len();
         self.buffer.extend_from_slice(prefix);
@@ -162,8 +176,11 @@ impl Outbound {
     }
 }
 
-/// How many bytes gather before they have to be written, and go in one frame of a message.
+/// How many bytes gather before they have to be written: an answer to a ping waits behind them. Twice as many, whenever
+/// they have gone out at once, and half as many, when they have not.
 pub(super) const SIZE: usize = 128 << 10;
+/// And at most.
+const FLOWING: usize = 1 << 20;
 /// How much is kept while nothing is sent.
 const IDLE: usize = 4 << 10;
 const MAX_HEADER: usize = 14;

@@ -134,6 +134,35 @@ async fn a_large_message_has_memory_of_its_own_which_serves_the_next_if_nobody_k
     }
 }
 
+#[test]
+fn memory_serves_again_once_nobody_has_anything_of_it() {
+    let mut spares = Spares::default();
+    let mut used = BytesMut::from(&[1; 1000][..]);
+    let message = used.split_to(10).freeze();
+    let place = message.as_ptr();
+    spares.put(used);
+    assert_ne!(spares.take(1000).as_ptr(), place, "the message is there");
+    drop(message);
+    assert_ne!(spares.take(2000).as_ptr(), place, "it has no room for so much");
+    assert_eq!(spares.take(1000).as_ptr(), place);
+}
+
+#[tokio::test]
+async fn a_few_spares_are_kept_while_data_flows() {
+    let stream = frame(0x82, &[1; 999]).repeat(2000);
+    let (mut inbound, mut stream) = (Inbound::new(LIMIT, false), &stream[..]);
+    let mut kept = Vec::new();
+    for _ in 0..2000 {
+        kept.push(message(&mut inbound, &mut stream).await);
+    }
+    assert!(kept.iter().all(|message| message[..] == [1; 999]));
+    assert_eq!(inbound.spares.0.len(), SPARES);
+    silence(&mut inbound).await;
+    message(&mut inbound, &mut &frame(0x81, b"2")[..]).await;
+    silence(&mut inbound).await;
+    assert!(inbound.spares.0.is_empty(), "an idle session has none");
+}
+
 #[tokio::test]
 async fn after_a_large_message_little_is_read_with_the_header_of_the_next() {
     let large = frame(0x82, &[1; 300_000]);

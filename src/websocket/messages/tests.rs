@@ -38,9 +38,14 @@ async fn written_for(message: Packet) -> Vec<(FrameHeader, Vec<u8>)> {
 
 #[tokio::test]
 async fn messages_go_out_in_frames_of_a_bounded_size() {
-    for (len, sizes) in
-        [(0, vec![0]), (1, vec![1]), (SIZE, vec![SIZE]), (SIZE + 1, vec![SIZE, 1]), (3 * SIZE, vec![SIZE; 3])]
-    {
+    // The first frame has gone out at once, so the next one may have twice as much.
+    for (len, sizes) in [
+        (0, vec![0]),
+        (1, vec![1]),
+        (SIZE, vec![SIZE]),
+        (SIZE + 1, vec![SIZE, 1]),
+        (4 * SIZE, vec![SIZE, 2 * SIZE, SIZE]),
+    ] {
         let message: Vec<u8> = (0..len).map(|at| at as u8).collect();
         let frames = written_for(message.clone().into()).await;
         assert_eq!(frames.iter().map(|(_, payload)| payload.len()).collect::<Vec<_>>(), sizes);
@@ -396,7 +401,7 @@ mod deflated {
         let marks =
             |range: std::ops::Range<usize>| frames[range].iter().map(|(header, _)| header.rsv1).collect::<Vec<_>>();
         assert_eq!(marks(0..3), [false, true, true]);
-        assert!(frames.len() > 6 && marks(3..frames.len()).iter().all(|rsv1| !rsv1), "{} frames", frames.len());
+        assert!(frames.len() > 5 && marks(3..frames.len()).iter().all(|rsv1| !rsv1), "{} frames", frames.len());
         assert_eq!(frames.last().unwrap().1, b"4large enough", "the user does not want it compressed");
     }
 

@@ -52,7 +52,26 @@ async fn messages_go_in_frames_and_answers_between_them() {
     assert!(!outbound.has_room());
     outbound.push_pong("one".into());
     outbound.push_pong("the last".into());
-    assert_eq!(flushed(&mut outbound).await, [(false, 2, SIZE), (true, 10, 8), (false, 0, SIZE), (true, 0, 1)]);
+    assert_eq!(flushed(&mut outbound).await, [(false, 2, SIZE), (true, 10, 8), (true, 0, SIZE + 1)]);
+}
+
+#[tokio::test]
+async fn more_gathers_while_it_goes_out_at_once() {
+    let mut outbound = Outbound::default();
+    for size in [SIZE, 2 * SIZE, 4 * SIZE, FLOWING, FLOWING] {
+        assert_eq!(outbound.size, size);
+        while outbound.has_room() {
+            push(&mut outbound, 1000);
+        }
+        flushed(&mut outbound).await;
+        outbound.written = 0;
+    }
+    for size in [FLOWING / 2, FLOWING / 4, SIZE, SIZE] {
+        let (mut full, _theirs) = tokio::io::duplex(1);
+        push(&mut outbound, 10);
+        assert_pending!(task::spawn(poll_fn(|cx| outbound.poll_flush(&mut full, cx))).poll());
+        assert_eq!(outbound.size, size);
+    }
 }
 
 #[tokio::test]
