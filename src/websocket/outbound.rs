@@ -114,8 +114,8 @@ impl Outbound {
             self.gone += written;
             self.written += written as u64;
         }
-        if at_once && self.gone >= self.size {
-            self.size = FLOWING.min(2 * self.size);
+        if at_once && self.gone >= self.size && self.size < FLOWING {
+            (self.size, self.buffer) = (2 * self.size, Vec::new()); // which is not to be in memory beside the next one
         }
         if self.gone <= IDLE && self.buffer.capacity() > IDLE && self.gone > 0 {
             (self.size, self.buffer) = (SIZE, Vec::new()); // little is sent now, a heartbeat perhaps
@@ -157,8 +157,12 @@ impl Outbound {
     fn push(&mut self, header: Header, prefix: &[u8], payload: &[u8]) {
         let mut key = rand::random::<u32>().to_ne_bytes();
         let needed = MAX_HEADER + prefix.len() + payload.len();
-        let is_flowing = self.buffer.len() + needed > IDLE;
-        self.buffer.reserve(if is_flowing { needed.max(self.size) } else { needed });
+        let left = (self.size + SIZE / 8).saturating_sub(self.buffer.len()); // with the one that crosses the limit
+        if self.buffer.len() + needed > IDLE {
+            self.buffer.reserve_exact(needed.max(left));
+        } else {
+            self.buffer.reserve(needed);
+        }
         header.put(key, &mut self.buffer);
         let begin = self.buffer.len();
         self.buffer.extend_from_slice(prefix);
