@@ -6,7 +6,7 @@ use futures::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
 
-use crate::sockets::Echo;
+use crate::session::Echo;
 
 pub(crate) struct Floor(WebSocketStream<TcpStream>);
 

@@ -1,4 +1,4 @@
-//! Our client, as all the curves have it.
+//! Our client, as all the curves have it, and what is compared with it.
 
 use engineio_client::{Client, Event, Packet, Socket, Transport};
 use futures::{FutureExt, SinkExt, StreamExt};
@@ -15,6 +15,17 @@ pub(crate) async fn connect(client: &Client, url: &str) -> Socket {
     let mut socket = client.connect(url).await.expect("it opens");
     while socket.next().now_or_never().is_some() {} // the open event
     socket
+}
+
+/// Sends a message and waits for its echo.
+pub(crate) trait Echo: Send + 'static {
+    fn echo(&mut self, text: &str) -> impl Future<Output = ()> + Send;
+}
+
+impl Echo for Socket {
+    async fn echo(&mut self, text: &str) {
+        echo(self, text.into()).await;
+    }
 }
 
 /// Sends a message and waits for its echo.

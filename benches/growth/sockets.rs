@@ -11,7 +11,7 @@ use crate::{
     curve::{Curve, Panel},
     floor::Floor,
     server::Server,
-    session::{TRANSPORTS, client, connect, echo},
+    session::{Echo, TRANSPORTS, client, connect},
 };
 
 /// Opens sockets, each with a task of its own that sends a message and waits for its echo, over and over.
@@ -84,17 +84,6 @@ async fn echo_for<S: Echo>(mut socket: S, times: usize) -> S {
         socket.echo(&text).await;
     }
     socket
-}
-
-/// Sends a message and waits for its echo.
-pub(crate) trait Echo: Send + 'static {
-    fn echo(&mut self, text: &str) -> impl Future<Output = ()> + Send;
-}
-
-impl Echo for Socket {
-    async fn echo(&mut self, text: &str) {
-        echo(self, text.into()).await;
-    }
 }
 
 /// How many connections a session by polling has, at most, and one to be closed.

@@ -1,5 +1,6 @@
+mod memory;
+
 use std::{
-    collections::VecDeque,
     io, mem,
     pin::pin,
     task::{Context, Poll},
@@ -13,6 +14,7 @@ use tokio_tungstenite::tungstenite::{
     protocol::frame::coding::{CloseCode, Data},
 };
 
+use self::memory::{Large, Spares};
 use super::frame::{Header, Opcode};
 use crate::CloseFrame;
 
@@ -33,17 +35,6 @@ pub(super) struct Inbound {
     left: u64, // bytes that no message has, of memory that messages keep
     max_message_size: usize,
     may_compress: bool,
-}
-
-/// Memory that was read to, for when nobody has anything of it any more: allocators give so much back to the system.
-#[derive(Debug, Default)]
-struct Spares(VecDeque<BytesMut>);
-
-/// Where a large payload gathers. Its memory serves the next one, too, if nobody has anything of it by then.
-#[derive(Debug, Default)]
-struct Large {
-    buffer: BytesMut,
-    size: usize, // of its memory
 }
 
 /// How much comes at a time.
@@ -259,36 +250,6 @@ impl Inbound {
     }
 }
 
-impl Spares {
-    /// Memory with room for so much: what was used last, if it can be, since it may be in a cache still.
-    fn take(&mut self, room: usize) -> BytesMut {
-        let at = self.0.iter_mut().position(|spare| spare.try_reclaim(room));
-        at.and_then(|at| self.0.remove(at)).unwrap_or_else(|| BytesMut::with_capacity(room))
-    }
-
-    fn put(&mut self, mut used: BytesMut) {
-        used.clear();
-        self.0.truncate(SPARES - 1);
-        self.0.push_front(used);
-    }
-}
-
-impl Large {
-    /// The buffer, with room for a payload of so many bytes in all, or for the next part of it.
-    fn room_for(&mut self, len: usize) -> &mut BytesMut {
-        if self.buffer.is_empty() && self.size / 2 > len {
-            *self = Self::default(); // a message is not to keep so much more than it has
-        }
-        let ahead = if self.buffer.len() < AHEAD { len.min(AHEAD) } else { len };
-        if self.buffer.capacity() < ahead {
-            // If nobody has anything of it any more, this finds its room again.
-            self.buffer.reserve(ahead - self.buffer.len());
-            self.size = self.buffer.capacity();
-        }
-        &mut self.buffer
-    }
-}
-
 /// The first fragment of a message, to be extended: in memory of its own, and no more than it needs.
 fn extensible(payload: Bytes) -> BytesMut {
     if payload.len() <= SHARED {
@@ -315,15 +276,11 @@ fn close_frame(payload: &[u8]) -> Result<Option<CloseFrame>, tungstenite::Error>
 const FLOWING: usize = 128 << 10;
 /// And after a large message, which is copied as far as it was read with its header: another one may follow.
 const BEFORE_LARGE: usize = 16 << 10;
-/// How many buffers are kept for when all messages in them are gone.
-const SPARES: usize = 4;
 /// A message up to this size may share its memory with others.
 const SHARED: usize = 64 << 10;
-/// How much room is made for what a header only promises: who has sent so much of it is believed to send the rest.
-const AHEAD: usize = 512 << 10;
 /// How much memory for large payloads is kept until little comes.
 const KEPT: usize = 2 << 20;
-/// How much an idle session reads at once: what allocators have at hand, and 5,000 of them do not scatter.
+/// How much an idle session reads at once: so little that allocators have it at hand, and leave no gaps for it.
 const IDLE: usize = 1 << 10;
 
 #[cfg(test)]

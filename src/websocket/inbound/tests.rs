@@ -1,6 +1,9 @@
 use futures::future::poll_fn;
 
-use super::*;
+use super::{
+    memory::{AHEAD, SPARES},
+    *,
+};
 
 const LIMIT: usize = 1 << 20;
 
@@ -132,19 +135,6 @@ async fn a_large_message_has_memory_of_its_own_which_serves_the_next_if_nobody_k
         assert!(inbound.buffer.capacity() <= 2 * FLOWING, "only what is small goes through it");
         assert!(kept.iter().all(|message| message[..] == [1; 100_000]));
     }
-}
-
-#[test]
-fn memory_serves_again_once_nobody_has_anything_of_it() {
-    let mut spares = Spares::default();
-    let mut used = BytesMut::from(&[1; 1000][..]);
-    let message = used.split_to(10).freeze();
-    let place = message.as_ptr();
-    spares.put(used);
-    assert_ne!(spares.take(1000).as_ptr(), place, "the message is there");
-    drop(message);
-    assert_ne!(spares.take(2000).as_ptr(), place, "it has no room for so much");
-    assert_eq!(spares.take(1000).as_ptr(), place);
 }
 
 #[tokio::test]
