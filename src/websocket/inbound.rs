@@ -40,8 +40,9 @@ pub(super) struct Inbound {
 /// How much comes at a time.
 #[derive(Debug)]
 struct Flow {
-    size: usize,  // of what is read at once: twice as much, whenever it was filled
-    burst: usize, // bytes that have come since nothing came
+    size: usize,   // of what is read at once: twice as much, whenever it was filled
+    memory: usize, // for how much of it there is memory
+    burst: usize,  // bytes that have come since nothing came
 }
 
 /// A message as it was sent, compressed or not.
@@ -69,7 +70,7 @@ impl Inbound {
             large: Large::default(),
             header: None,
             fragments: None,
-            flow: Flow { size: IDLE, burst: 0 },
+            flow: Flow { size: IDLE, memory: 0, burst: 0 },
             read: 0,
             left: 0,
             max_message_size: max_message_size.min(isize::MAX as usize), // no buffer has room for more
@@ -218,8 +219,8 @@ impl Inbound {
         let room = self.buffer.capacity() - self.buffer.len();
         let more = size.saturating_sub(self.buffer.len()).max(size / 2);
         if room < size / 2 && !self.buffer.try_reclaim(more) {
-            self.left += room as u64;
-            if size < FLOWING {
+            self.left += (room + self.buffer.len()) as u64; // for what is moved stays there, too
+            if mem::replace(&mut self.flow.memory, size).min(size) < FLOWING {
                 return self.buffer.reserve(more);
             }
             let mut buffer = self.spares.take(self.buffer.len() + more);

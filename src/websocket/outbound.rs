@@ -1,5 +1,5 @@
 use std::{
-    io,
+    io, mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -20,6 +20,7 @@ pub(super) struct Outbound {
     size: usize,           // of what gathers, and of a frame
     buffer: Vec<u8>,       // whole frames
     gone: usize,           // how much of them is written
+    waited: bool,          // they did not go out at once
     answer: Option<Bytes>, // to the last ping, which is enough
     rest: Option<Rest>,
     written: u64,
@@ -36,7 +37,7 @@ struct Rest {
 
 impl Default for Outbound {
     fn default() -> Self {
-        Self { size: SIZE, buffer: Vec::new(), gone: 0, answer: None, rest: None, written: 0 }
+        Self { size: SIZE, buffer: Vec::new(), gone: 0, waited: false, answer: None, rest: None, written: 0 }
     }
 }
 
@@ -55,7 +56,7 @@ impl Outbound {
     pub(super) fn push_message(&mut self, is_text: bool, is_compressed: bool, prefix: &'static [u8], data: &Data) {
         let opcode = if is_text { Opcode::Text } else { Opcode::Binary };
         let payload = data.as_bytes();
-        if payload.len() <= self.size {
+        if payload.len() <= self.next_frame() {
             let len = (prefix.len() + payload.len()) as u64;
             self.push(Header { is_final: true, rsv1: is_compressed, opcode, len }, prefix, payload);
         } else {
@@ -102,10 +103,11 @@ impl Outbound {
 
     /// Writes the frames that have gathered.
     fn poll_write<T: AsyncWrite + Unpin>(&mut self, io: &mut T, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let at_once = self.gone == 0;
         while self.gone < self.buffer.len() {
             let Poll::Ready(written) = Pin::new(&mut *io).poll_write(cx, &self.buffer[self.gone..])? else {
-                self.size = SIZE.max(self.size / 2);
+                if !mem::replace(&mut self.waited, true) {
+                    self.size = SIZE.max(self.size / 2);
+                }
                 return Poll::Pending;
             };
             if written == 0 {
@@ -114,11 +116,14 @@ impl Outbound {
             self.gone += written;
             self.written += written as u64;
         }
-        if at_once && self.gone >= self.size && self.size < FLOWING {
+        if !mem::take(&mut self.waited) && self.gone >= self.size && self.size < FLOWING {
             (self.size, self.buffer) = (2 * self.size, Vec::new()); // which is not to be in memory beside the next one
         }
-        if self.gone <= IDLE && self.buffer.capacity() > IDLE && self.gone > 0 {
-            (self.size, self.buffer) = (SIZE, Vec::new()); // little is sent now, a heartbeat perhaps
+        if (1..=IDLE).contains(&self.gone) {
+            self.size = SIZE; // little is sent now, a heartbeat perhaps
+            if self.buffer.capacity() > IDLE {
+                self.buffer = Vec::new();
+            }
         }
         self.gone = 0;
         self.buffer.clear();
@@ -138,10 +143,15 @@ impl Outbound {
         }
     }
 
+    /// How much the next frame may have: what there is room for, and a little in any case.
+    fn next_frame(&self) -> usize {
+        SIZE.max(self.size.saturating_sub(self.buffer.len()))
+    }
+
     /// Puts in the next frame of a message, and gives what is left of that.
     fn push_some(&mut self, rest: Rest) -> Option<Rest> {
         let Rest { opcode, rsv1, prefix, mut payload } = rest;
-        let here = payload.split_to(payload.len().min(self.size));
+        let here = payload.split_to(payload.len().min(self.next_frame()));
         let is_final = payload.is_empty();
         let len = (prefix.len() + here.len()) as u64;
         self.push(Header { is_final, rsv1, opcode, len }, prefix, &here);

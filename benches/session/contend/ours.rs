@@ -2,7 +2,7 @@
 
 use std::{error::Error, hint::black_box, time::Instant};
 
-use engineio_client::{Client, Data, Event, Packet, Receiver, Sender, Socket, Tls, Transport, codec::Codec};
+use engineio_client::{Client, Data, Event, Packet, Receiver, Sender, Socket, Text, Tls, Transport, codec::Codec};
 use futures::{SinkExt, Stream, StreamExt};
 use tokio::time::sleep;
 
@@ -126,7 +126,8 @@ async fn receive(events: &mut (impl Stream<Item = Event> + Unpin)) -> Result<usi
 impl From<Message> for Packet {
     fn from(message: Message) -> Self {
         match message {
-            Message::Text(text) => Data::from(text).into(),
+            // Shared, as the other clients' is: they send the same one again and again.
+            Message::Text(text) => Data::from(Text::from_static(text)).into(),
             Message::Binary(bytes) => Data::from(bytes).into(),
         }
     }

@@ -66,18 +66,45 @@ async fn more_gathers_while_it_goes_out_at_once() {
         flushed(&mut outbound).await;
         outbound.written = 0;
     }
-    while outbound.has_room() {
-        push(&mut outbound, 1000);
-    }
-    let frames = outbound.buffer.len();
-    assert!(outbound.buffer.capacity() < frames + frames / 4, "{} bytes", outbound.buffer.capacity());
-    flushed(&mut outbound).await;
     for size in [FLOWING / 2, FLOWING / 4, SIZE, SIZE] {
         let (mut full, _theirs) = tokio::io::duplex(1);
-        push(&mut outbound, 10);
-        assert_pending!(task::spawn(poll_fn(|cx| outbound.poll_flush(&mut full, cx))).poll());
+        push(&mut outbound, 2 * IDLE);
+        for _ in 0..2 {
+            assert_pending!(task::spawn(poll_fn(|cx| outbound.poll_flush(&mut full, cx))).poll());
+            assert_eq!(outbound.size, size);
+        }
+        poll_fn(|cx| outbound.poll_flush(&mut tokio::io::sink(), cx)).await.unwrap();
         assert_eq!(outbound.size, size);
     }
+}
+
+/// An outbound whose connection takes everything at once.
+async fn flowing() -> Outbound {
+    let mut outbound = Outbound::default();
+    push(&mut outbound, 2 * FLOWING);
+    poll_fn(|cx| outbound.poll_flush(&mut tokio::io::sink(), cx)).await.unwrap();
+    assert_eq!(outbound.size, FLOWING);
+    outbound
+}
+
+#[tokio::test]
+async fn what_gathers_takes_little_more_than_it_may_have() {
+    for len in [1000, SIZE, FLOWING - 1, 3 * FLOWING] {
+        let mut outbound = flowing().await;
+        while outbound.has_room() {
+            push(&mut outbound, len);
+        }
+        let capacity = outbound.buffer.capacity();
+        assert!(capacity <= FLOWING + 2 * SIZE, "{capacity} bytes for messages of {len}");
+    }
+}
+
+#[tokio::test]
+async fn little_gathers_again_after_little_went() {
+    let mut outbound = flowing().await;
+    push(&mut outbound, 10);
+    poll_fn(|cx| outbound.poll_flush(&mut tokio::io::sink(), cx)).await.unwrap();
+    assert_eq!(outbound.size, SIZE);
 }
 
 #[tokio::test]
