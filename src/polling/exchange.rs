@@ -37,6 +37,9 @@ impl<S: Service<C>, C> Exchange<S, C> {
         service: &mut S,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<S::Response, S::Error>>> {
+        if self.is_idle() {
+            return Poll::Ready(None); // as for each packet of a batch
+        }
         ready!(self.as_mut().poll_answered(service, cx));
         let mut response = self.project().response;
         let answer = response.as_mut().as_pin_mut().and_then(MaybeDone::take_output);

@@ -108,9 +108,6 @@ impl<S: HttpClient> LongPolling<S> {
     /// Ready when no POST is under way.
     fn poll_post(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let this = self.project();
-        if this.post.is_idle() {
-            return Poll::Ready(Ok(())); // as for each packet of a batch
-        }
         let Some(polling) = this.polling else { return Poll::Ready(Ok(())) };
         if let Some(reply) = ready!(this.post.poll(polling, cx)) {
             reply?;
